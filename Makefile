@@ -1,0 +1,37 @@
+# Everything here is a command of `embedlab`; make only builds the environment first.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: course test lab evidence mutants doctor benchmarks clean
+
+course: .venv/ready
+	$(BIN)/embedlab course
+
+test: .venv/ready
+	$(BIN)/embedlab test
+
+lab: .venv/ready
+	$(BIN)/embedlab lab
+
+evidence: .venv/ready
+	$(BIN)/embedlab evidence
+
+mutants: .venv/ready
+	$(BIN)/embedlab mutants
+
+doctor: .venv/ready
+	$(BIN)/embedlab doctor
+
+benchmarks: .venv/ready
+	$(BIN)/python benchmarks/bench_score.py
+
+# uv installs in half a minute what takes pip minutes. UV_TORCH_BACKEND=cpu gets the small torch.
+.venv/ready: requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(not (3, 11) <= v < (3, 14) and f"Python 3.11, 3.12 or 3.13 is needed, {sys.executable} is {v.major}.{v.minor}: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.txt -e .
+	touch $@
+
+clean:
+	rm -rf .venv build

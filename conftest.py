@@ -1,0 +1,3 @@
+"""Loads the tolerance plugin wherever pytest is started from."""
+
+pytest_plugins = ["tests.nbval_tolerance"]

@@ -1,0 +1,221 @@
+"""The command ``embedlab``; what the make targets do, for those without make."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+from importlib import metadata, util
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from embedlab.sources import ROOT
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Run, test and extend the embedlab course.",
+)
+Dataset = Annotated[
+    str | None,
+    typer.Option(help="digits, photo-crops, faces, fashion-mnist, cifar10 or folder:PATH."),
+]
+Jobs = Annotated[int | None, typer.Option(min=1, help="How many at a time; default one a core.")]
+
+SHOWN_VERSIONS = (
+    "embedlab torch torchvision transformers timm scikit-learn numpy jupyterlab nbval".split()
+)
+
+
+@app.callback()
+def _prepare() -> None:
+    # Kernels start in notebooks/: a relative folder must mean the same there as here.
+    for name in ("EMBEDLAB_DATA", "TORCH_HOME", "HF_HOME"):
+        if os.environ.get(name):
+            os.environ[name] = str(Path(os.environ[name]).expanduser().resolve())
+
+
+def _fail(message: object) -> typer.Exit:
+    typer.echo(f"embedlab: {message}", err=True)
+    return typer.Exit(2)
+
+
+@app.command()
+def doctor() -> None:
+    """Say what is installed, what this machine has, and which command gets what is missing."""
+    from joblib import cpu_count
+
+    from embedlab.device import pick_budget, pick_device
+    from embedlab.embedders.text import minilm_folder
+    from embedlab.images import EMBEDDED
+    from embedlab.sources import data_home, manifest, missing, offline
+
+    typer.echo(f"python {platform.python_version()} on {platform.system()} {platform.machine()}")
+    for package in SHOWN_VERSIONS:
+        try:
+            typer.echo(f"{package} {metadata.version(package)}")
+        except metadata.PackageNotFoundError:
+            typer.echo(f"{package} MISSING: pip install -r requirements.txt")
+    device = pick_device()
+    typer.echo(f"\ndevice {device}: {pick_budget(device).name} budget")
+    typer.echo(f"cores {cpu_count()}, threads a lesson {os.environ.get('EMBEDLAB_THREADS', '1')}")
+    typer.echo(f"\ndata folder {data_home()}{' (offline)' if offline() else ''}")
+    for name in EMBEDDED:
+        typer.echo(f"  {name}: embedded, always there")
+    for name in manifest():
+        absent = missing(name)
+        size = sum(entry["bytes"] for entry in absent) / 1e6
+        typer.echo(
+            f"  {name}: "
+            + (f"MISSING, {size:.0f} MB: embedlab fetch {name}" if absent else "present")
+        )
+    try:
+        minilm_folder()
+        typer.echo("  MiniLM sentence weights: present")
+    except OSError as error:
+        typer.echo(f"  MiniLM sentence weights: MISSING. {error}")
+
+
+@app.command()
+def course(
+    dataset: Dataset = None,
+    only: Annotated[str | None, typer.Option(help="One lesson, by its number: 02.")] = None,
+    jobs: Jobs = None,
+) -> None:
+    """Run the lessons, then show the scoreboard, the claims and where the pages are."""
+    from embedlab.course import run_course
+
+    try:
+        status = run_course(dataset, only, jobs)
+    except ValueError as error:
+        raise _fail(error) from error
+    raise typer.Exit(status)
+
+
+@app.command()
+def fetch(names: Annotated[list[str], typer.Argument(help="fashion-mnist, cifar10")]) -> None:
+    """Download image sets, once, with their checksums verified."""
+    from embedlab import sources
+
+    unknown = sorted(set(names) - set(sources.manifest()))
+    if unknown:
+        raise _fail(f"no such set: {', '.join(unknown)}. Use {', '.join(sources.manifest())}.")
+    for name in names:
+        try:
+            paths = sources.fetch(name)
+        except sources.DataUnavailable as error:
+            raise _fail(error) from error
+        typer.echo(f"{name}: {len(paths)} files in {sources.data_home()}, verified")
+
+
+@app.command()
+def evidence(
+    names: Annotated[list[str] | None, typer.Argument(help="Default: every experiment.")] = None,
+    dataset: Dataset = None,
+    jobs: Jobs = None,
+) -> None:
+    """Run the sweeps, seeds and ablations whose results the lessons draw, and store them."""
+    from embedlab.evidence import experiments, run
+    from embedlab.sources import DataUnavailable
+
+    known = experiments()
+    unknown = sorted(set(names or ()) - set(known))
+    if unknown:
+        raise _fail(f"no such experiment: {', '.join(unknown)}. Use {', '.join(known)}.")
+    refused = []
+    for name in names or known:
+        for where in [dataset] if dataset else known[name].datasets:
+            try:
+                typer.echo(f"{name} on {where}: {known[name].about}")
+                typer.echo(f"  written to {run(name, where, jobs).relative_to(ROOT)}")
+            except DataUnavailable as error:
+                refused.append(f"{name} on {where}")
+                typer.echo(f"  NOT RUN. {error}", err=True)
+    if refused:
+        raise _fail(f"{len(refused)} not run: {', '.join(refused)}")
+
+
+@app.command()
+def scoreboard(
+    dataset: Annotated[str, typer.Option(help="Whose stored results to show.")] = "digits",
+    markdown: Annotated[bool, typer.Option(help="As a Markdown table.")] = False,
+    readme: Annotated[bool, typer.Option(help="Write it into README.md.")] = False,
+) -> None:
+    """Show the stored scoreboard, every method with its intervals."""
+    from rich.console import Console
+
+    from embedlab import report
+    from embedlab.course import rich_table
+    from embedlab.scoreboard import RESULTS, stored_rows
+
+    rows = list(stored_rows(dataset).values())
+    if not rows:
+        stored = sorted(p.parent.name for p in RESULTS.glob("*/scoreboard.json"))
+        raise _fail(
+            f"no stored scoreboard for {dataset!r}. Stored: {', '.join(stored)}. "
+            f"`embedlab evidence scoreboard --dataset {dataset}` makes one."
+        )
+    if readme:
+        report.write_readme()
+        typer.echo("README.md: the scoreboard is up to date")
+    elif markdown:
+        typer.echo(report.markdown(rows))
+    else:
+        Console().print(rich_table(rows, dataset))
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def test(context: typer.Context) -> None:
+    """Lint, then run the unit tests and every lesson under nbval. Extra words go to pytest."""
+    # The stored outputs are those of the embedded data on a CPU.
+    environment = {**os.environ, "EMBEDLAB_DEVICE": "cpu"}
+    for name in ("EMBEDLAB_DATASET", "EMBEDLAB_RECORD", "EMBEDLAB_THREADS"):
+        environment.pop(name, None)
+    notebooks = sorted(str(p.relative_to(ROOT)) for p in (ROOT / "notebooks").glob("*.ipynb"))
+    strip = "--keep-output --keep-count --keep-id --verify".split()
+    steps = [
+        ["ruff", "check", "."],
+        ["ruff", "format", "--check", "."],
+        ["nbstripout", *strip, *notebooks],
+        ["pytest", "-n", "auto", "--dist", "loadfile", *context.args],
+    ]
+    for module, *words in steps:
+        typer.echo(f"$ {' '.join([module, *words])}")
+        done = subprocess.run([sys.executable, "-m", module, *words], cwd=ROOT, env=environment)
+        if done.returncode:
+            raise typer.Exit(done.returncode)
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def lab(context: typer.Context) -> None:
+    """Open JupyterLab at the first lesson. Extra words go to jupyter lab."""
+    first = ROOT / "notebooks" / "00_start_here.ipynb"
+    quiet = str(Path(__file__).parent / "templates" / "jupyter")  # no pop-up about Jupyter news
+    path = os.pathsep.join(filter(None, [quiet, os.environ.get("JUPYTER_CONFIG_PATH")]))
+    command = [sys.executable, "-m", "jupyterlab", str(first), *context.args]
+    try:
+        done = subprocess.run(command, cwd=ROOT, env={**os.environ, "JUPYTER_CONFIG_PATH": path})
+    except KeyboardInterrupt:
+        raise typer.Exit(0) from None
+    raise typer.Exit(done.returncode)
+
+
+@app.command()
+def mutants(
+    lesson: Annotated[str | None, typer.Option(help="Only those of one lesson: 02.")] = None,
+    jobs: Jobs = None,
+) -> None:
+    """Break the course on purpose, in a copy, and show that its tests notice each time."""
+    if not util.find_spec("tests.mutants"):
+        sys.path.insert(0, str(ROOT))
+    from tests.mutants import run_all
+
+    raise typer.Exit(run_all(lesson, jobs))
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,6 @@
+"""Embedders: each a scikit-learn transformer from images to vectors, one idea a file."""
+
+from embedlab.embedders.lenet import LeNet5, RandomEncoder
+from embedlab.embedders.linear import LDA, PCA, KernelLDA, KernelPCA, Pixels
+
+__all__ = ["LDA", "PCA", "KernelLDA", "KernelPCA", "LeNet5", "Pixels", "RandomEncoder"]

@@ -1,0 +1,241 @@
+"""LeNet-5 of 1998, its layers, and the embedding before the last one."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from embedlab.augment import Affine
+from embedlab.device import pick_budget, pick_device
+from embedlab.embedders.base import Embedder, check_positive
+from embedlab.training import as_tensor, in_batches, seeded, train
+
+LAYERS = ("c1", "s2", "c3", "s4", "c5", "fc84", "logits", "softmax")
+
+# Table I of the paper: which of the six maps of S2 each of the sixteen maps of C3 looks at.
+C3_TABLE = "012 123 234 345 045 015 0123 1234 2345 0345 0145 0125 0134 1245 0235 012345".split()
+
+
+def squash(a: torch.Tensor) -> torch.Tensor:
+    """The paper's activation, ``1.7159 tanh(2a/3)``, chosen so that f(1) = 1 and f(-1) = -1."""
+    return 1.7159 * torch.tanh(2 / 3 * a)
+
+
+class Subsample(nn.Module):
+    """Mean of each 2x2 square, times one learned weight a map, plus one learned bias a map."""
+
+    def __init__(self, maps: int):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(maps, 1, 1))
+        self.bias = nn.Parameter(torch.zeros(maps, 1, 1))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(N, maps, H, W) to (N, maps, H/2, W/2)."""
+        return F.avg_pool2d(x, 2) * self.weight + self.bias
+
+
+class LeNet5Network(nn.Module):
+    """The network, layer by layer, with the paper's names."""
+
+    def __init__(self, channels: int, n_classes: int, embed_dim: int = 84):
+        super().__init__()
+        self.c1 = nn.Conv2d(channels, 6, 5)
+        self.s2 = Subsample(6)
+        self.c3 = nn.Conv2d(6, 16, 5)
+        self.s4 = Subsample(16)
+        self.c5 = nn.Conv2d(16, 120, 5)
+        self.fc84 = nn.Linear(120, embed_dim)
+        self.output = nn.Linear(embed_dim, n_classes)
+        mask = torch.tensor([[float(str(i) in row) for i in range(6)] for row in C3_TABLE])
+        self.register_buffer("c3_mask", mask[:, :, None, None])
+
+    def layers(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Activations of every layer for images (N, C, 32, 32)."""
+        out = {}
+        x = 1.275 * x - 0.1  # the paper's range: paper white is -0.1, ink is 1.175
+        out["c1"] = squash(self.c1(x))  # (N, 6, 28, 28)
+        out["s2"] = squash(self.s2(out["c1"]))  # (N, 6, 14, 14)
+        c3 = F.conv2d(out["s2"], self.c3.weight * self.c3_mask, self.c3.bias)
+        out["c3"] = squash(c3)  # (N, 16, 10, 10)
+        out["s4"] = squash(self.s4(out["c3"]))  # (N, 16, 5, 5)
+        out["c5"] = squash(self.c5(out["s4"])).flatten(1)  # (N, 120)
+        out["fc84"] = squash(self.fc84(out["c5"]))  # (N, 84)
+        out["logits"] = self.output(out["fc84"])  # (N, classes)
+        return out
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Images (N, C, 32, 32) to logits (N, classes)."""
+        return self.layers(x)["logits"]
+
+
+class LeNet5(Embedder):
+    """LeNet-5 trained to name the classes, cut at one of its layers.
+
+    Convolutions, trainable subsampling, the partial connections of C3, the scaled tanh and the
+    pixel range are the paper's. Two things are today's: a softmax over plain output units in
+    place of the radial basis functions, and AdamW in place of the diagonal second-order method.
+
+    Parameters
+    ----------
+    embed_dim : int
+        Units of the layer before the last; 84 in the paper.
+    layer : str
+        Whose activations ``transform`` gives, flattened: one of ``LAYERS``.
+    augment : bool
+        Show each training image a little turned, scaled, sheared and shifted, anew each time.
+    epochs : int, optional
+        Default: 30, and fewer where there are many images, so that training sees about 160,000.
+        More on a GPU, see :func:`embedlab.device.pick_budget`.
+    batch_size : int
+    lr, weight_decay : float
+        Of AdamW; `lr` is the top of a one-cycle schedule.
+    seed : int
+        Of the first weights, the order of the images and the augmentation.
+
+    Attributes
+    ----------
+    network_ : LeNet5Network
+    classes_ : ndarray
+        Labels in the order of the output units.
+    loss_curve_ : list of float
+        Mean cross-entropy of each epoch, in nats.
+
+    References
+    ----------
+    LeCun, Bottou, Bengio and Haffner (1998), Gradient-based learning applied to document
+    recognition.
+    """
+
+    supervision = "labels"
+
+    def __init__(
+        self,
+        embed_dim: int = 84,
+        layer: str = "fc84",
+        augment: bool = True,
+        epochs: int | None = None,
+        batch_size: int = 64,
+        lr: float = 5e-3,
+        weight_decay: float = 0.3,
+        seed: int = 0,
+    ):
+        self.embed_dim = embed_dim
+        self.layer = layer
+        self.augment = augment
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.seed = seed
+
+    def _check(self, X) -> None:
+        check_positive(self.embed_dim, "embed_dim")
+        if self.layer not in LAYERS:
+            raise ValueError(f"layer={self.layer!r} must be one of {', '.join(LAYERS)}.")
+        if X.shape[2:] != (32, 32):
+            raise ValueError(f"X must hold 32x32 images, got {X.shape[2]}x{X.shape[3]}.")
+
+    def _fit(self, X, y):
+        self._check(X)
+        if self.epochs is not None:
+            check_positive(self.epochs, "epochs")
+        check_positive(self.batch_size, "batch_size")
+        classes, target = np.unique(y, return_inverse=True)
+        with seeded(self.seed):
+            network = LeNet5Network(X.shape[1], len(classes), self.embed_dim)
+        device = pick_device()
+        epochs = self.epochs or round(
+            pick_budget(device).epochs * max(5, min(30, 160_000 // len(X)))
+        )
+        images, target = as_tensor(X).to(device), as_tensor(target).to(device)
+        view = Affine()
+
+        def loss(network, index, generator):
+            batch = images[index]
+            if self.augment:
+                batch = view(batch, generator)
+            return F.cross_entropy(network(batch), target[index])
+
+        self.loss_curve_ = train(
+            network,
+            loss,
+            len(X),
+            epochs=epochs,
+            batch_size=min(self.batch_size, len(X)),
+            lr=self.lr,
+            weight_decay=self.weight_decay,
+            seed=self.seed,
+            device=device,
+            label=f"{type(self).__name__} seed {self.seed}",
+        )
+        self.classes_ = classes
+        self.network_ = network
+
+    def _transform(self, X):
+        device = pick_device()
+        network = self.network_.to(device)
+
+        def activations(batch):
+            layers = network.layers(batch)
+            layers["softmax"] = layers["logits"].softmax(dim=1)
+            return layers[self.layer].flatten(1)
+
+        return in_batches(activations, X, device=device)
+
+    def at(self, layer: str) -> LeNet5:
+        """The same trained network, cut at another layer.
+
+        Parameters
+        ----------
+        layer : str
+            One of ``LAYERS``.
+
+        Returns
+        -------
+        LeNet5
+        """
+        other = copy.copy(self)
+        other.layer = layer
+        other._check(np.empty((1, *self.image_shape_)))
+        return other
+
+    def predict(self, X) -> np.ndarray:
+        """The class of each image, by the network's own output layer.
+
+        Parameters
+        ----------
+        X : array-like of float, shape (N, C, 32, 32)
+
+        Returns
+        -------
+        ndarray, shape (N,)
+        """
+        return self.classes_[self.at("logits").transform(X).argmax(axis=1)]
+
+
+class RandomEncoder(LeNet5):
+    """LeNet-5 with its first, random weights: the control that has learned nothing.
+
+    Parameters
+    ----------
+    embed_dim : int
+    layer : str
+        One of ``LAYERS``.
+    seed : int
+    """
+
+    supervision = "none"
+
+    def __init__(self, embed_dim: int = 84, layer: str = "fc84", seed: int = 0):
+        self.embed_dim = embed_dim
+        self.layer = layer
+        self.seed = seed
+
+    def _fit(self, X, y):
+        self._check(X)
+        with seeded(self.seed):
+            self.network_ = LeNet5Network(X.shape[1], 10, self.embed_dim).eval()

@@ -1,0 +1,208 @@
+"""Evidence: sweeps, ablations and seeds that take longer than a lesson should.
+
+An :class:`Experiment` is a grid of conditions and seeds. :func:`run` trains them all, pools the
+seeds, and writes ``results/<dataset>/<name>.json``; a lesson draws its curves from that file and
+re-runs one point of it live.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from importlib import import_module, metadata
+from pathlib import Path
+from pkgutil import iter_modules
+
+import numpy as np
+from scipy import stats
+
+from embedlab.claims import Verdict, record
+from embedlab.device import pick_budget, pick_device, set_threads
+from embedlab.images import EMBEDDED, Images, load_images
+from embedlab.intervals import Measure
+from embedlab.scoreboard import RESULTS, Row, pooled_row, stored_rows
+
+VERSIONED = ("embedlab", "torch", "scikit-learn", "numpy")
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A grid of trainings.
+
+    Attributes
+    ----------
+    name : str
+    about : str
+        What it measures, in a line.
+    conditions : tuple of str
+    run : callable
+        ``run(condition, seed, images)`` gives the rows of one training.
+    datasets : tuple of str
+        Sets whose results are committed.
+    seeds : tuple of int
+    repeats : str
+        What the seeds are: a source of chance in the intervals.
+    """
+
+    name: str
+    about: str
+    conditions: tuple[str, ...]
+    run: Callable[[str, int, Images], list[Row]]
+    datasets: tuple[str, ...] = ("digits",)
+    seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
+    repeats: str = "seed"
+
+
+def experiments() -> dict[str, Experiment]:
+    """Every experiment of the course, by name."""
+    found = {}
+    for module in iter_modules(__path__):
+        for value in vars(import_module(f"{__name__}.{module.name}")).values():
+            if isinstance(value, Experiment):
+                found[value.name] = value
+    return found
+
+
+def _job(name: str, condition: str, seed: int, images: Images) -> tuple[str, list[Row]]:
+    set_threads()
+    return condition, experiments()[name].run(condition, seed, images)
+
+
+def run(name: str, dataset: str, jobs: int | None = None) -> Path:
+    """Run an experiment and write its results file, whole or not at all.
+
+    Parameters
+    ----------
+    name : str
+        Of an experiment.
+    dataset : str
+        Any name that :func:`embedlab.load_images` takes.
+    jobs : int, optional
+        Trainings at a time, one thread each. Default: one a core; one in all on a GPU.
+
+    Returns
+    -------
+    pathlib.Path
+        The file.
+    """
+    from joblib import Parallel, cpu_count, delayed
+    from tqdm import tqdm
+
+    experiment = experiments()[name]
+    device = pick_device()
+    limit = None if dataset in EMBEDDED else pick_budget(device).limit
+    images = load_images(dataset, limit)
+    jobs = jobs or (1 if device.type != "cpu" else cpu_count())
+    grid = [(c, s) for c in experiment.conditions for s in experiment.seeds]
+    start = time.perf_counter()
+    pool = Parallel(n_jobs=jobs, return_as="generator", batch_size=1)
+    done = pool(delayed(_job)(name, c, s, images) for c, s in grid)
+    by_row: dict[str, list[Row]] = {}
+    for _, rows in tqdm(done, total=len(grid), desc=f"{name} on {dataset}", unit="training"):
+        for row in rows:
+            by_row.setdefault(row.name, []).append(row)
+    content = {
+        "name": name,
+        "about": experiment.about,
+        "dataset": dataset,
+        "images": [len(images.train), len(images.val), len(images.test)],
+        "command": f"embedlab evidence {name} --dataset {dataset}",
+        "versions": {package: metadata.version(package) for package in VERSIONED},
+        "device": device.type if device.type == "cpu" else _device_name(device),
+        "machine": platform.machine(),
+        "seconds": round(time.perf_counter() - start, 1),
+        "rows": [pooled_row(rows, experiment.repeats).to_dict() for rows in by_row.values()],
+    }
+    path = RESULTS / dataset / f"{name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_suffix(".tmp")
+    draft.write_text(json.dumps(content, indent=1, default=_plain) + "\n", encoding="utf-8")
+    draft.replace(path)
+    return path
+
+
+def _device_name(device) -> str:
+    import torch
+
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
+def _plain(value):
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"{type(value).__name__} cannot be written as JSON.")
+
+
+def evidence(name: str, dataset: str = "digits") -> dict[str, Row]:
+    """The stored rows of an experiment, by name.
+
+    Parameters
+    ----------
+    name : str
+    dataset : str
+        Where nothing is stored for it, the rows of digits are shown, and that is said.
+
+    Returns
+    -------
+    dict of str to Row
+    """
+    rows = stored_rows(dataset, name)
+    if not rows and dataset != "digits":
+        print(
+            f"No stored evidence {name!r} on {dataset}: what follows was measured on digits. "
+            f"`embedlab evidence {name} --dataset {dataset}` makes it."
+        )
+        rows = stored_rows("digits", name)
+    if not rows:
+        raise FileNotFoundError(
+            f"{RESULTS / 'digits' / name}.json is missing: run `embedlab evidence {name}`."
+        )
+    return rows
+
+
+def reproduces(live: Measure, stored: Measure, text: str) -> Verdict | None:
+    """Whether one live training lands where the stored ones say that a new one would.
+
+    The interval is the prediction interval of one more seed, and never narrower than the
+    tolerance that the page's outputs are compared with.
+
+    Parameters
+    ----------
+    live : Measure
+        Of one training.
+    stored : Measure
+        Pooled over seeds.
+    text : str
+        What was run again.
+
+    Returns
+    -------
+    Verdict or None
+        None, and a line that says so, where the two were measured on different sets.
+    """
+    if live.dataset != stored.dataset:
+        print(f"live {text} is on {live.dataset}, the stored runs on {stored.dataset}")
+        return None
+    seeds = stored.effects.get("seed", np.zeros(1))
+    n, reach = len(seeds), 0.02
+    if n > 1:
+        spread = np.std(seeds, ddof=1) * np.sqrt(1 + 1 / n)
+        reach = max(reach, float(stats.t.ppf(0.975, n - 1) * spread))
+    low, high = stored.value - reach, stored.value + reach
+    inside = "holds" if low <= live.value <= high else "fails"
+    verdict = Verdict("live", text, live.value - stored.value, -reach, reach, 0.02, inside, "holds")
+    record("claim", **vars(verdict))
+    place = "inside" if inside == "holds" else "OUTSIDE"
+    print(f"live {text}: {live.value:.3f}, {place} the stored [{low:.3f}, {high:.3f}]")
+    return verdict
+
+
+def missing_evidence() -> Iterable[tuple[str, str]]:
+    """Experiments and data sets whose committed results file is absent."""
+    for experiment in experiments().values():
+        for dataset in experiment.datasets:
+            if not (RESULTS / dataset / f"{experiment.name}.json").is_file():
+                yield experiment.name, dataset

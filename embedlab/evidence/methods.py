@@ -1,0 +1,43 @@
+"""The scoreboard's methods, five seeds each where a seed matters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from embedlab.embedders import LDA, PCA, KernelLDA, KernelPCA, LeNet5, Pixels, RandomEncoder
+from embedlab.embedders.base import Embedder
+from embedlab.evidence import Experiment
+from embedlab.images import Images
+from embedlab.labels import shuffled
+from embedlab.scoreboard import Row, score
+
+# Unfitted embedders by name, for a seed. Short ones have as many numbers as LDA can give.
+METHODS: dict[str, Callable[[int, int], Embedder]] = {
+    "pixels": lambda seed, short: Pixels(),
+    "random LeNet-5": lambda seed, short: RandomEncoder(seed=seed),
+    "PCA-32": lambda seed, short: PCA(32),
+    "kernel PCA-32": lambda seed, short: KernelPCA(32),
+    "LDA": lambda seed, short: LDA(),
+    "kernel LDA": lambda seed, short: KernelLDA(random_state=seed),
+    "LeNet-5": lambda seed, short: LeNet5(seed=seed),
+    "LeNet-5, not augmented": lambda seed, short: LeNet5(seed=seed, augment=False),
+    "LeNet-5, short": lambda seed, short: LeNet5(seed=seed, embed_dim=short),
+    "LeNet-5, shuffled labels": lambda seed, short: LeNet5(seed=seed, augment=False),
+}
+
+
+def _method(name: str, seed: int, images: Images) -> list[Row]:
+    embedder = METHODS[name](seed, len(images.class_names) - 1)
+    y = images.train.y
+    if "shuffled" in name:
+        y = shuffled(y, seed)
+    return [score(embedder.fit(images.train.x, y), images, name)]
+
+
+scoreboard = Experiment(
+    name="scoreboard",
+    about="Every method of the course on the whole yardstick.",
+    conditions=tuple(METHODS),
+    run=_method,
+    datasets=("digits", "photo-crops", "fashion-mnist"),
+)

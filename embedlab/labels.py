@@ -1,0 +1,71 @@
+"""How labels go wrong: at random, and systematically."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def random_mistakes(y: np.ndarray, share: float, seed: int = 0) -> np.ndarray:
+    """Give a share of the images a label that is not theirs, any other class equally likely.
+
+    Parameters
+    ----------
+    y : ndarray of int, shape (N,)
+    share : float
+        From 0 to 1, of all labels, to the nearest image.
+    seed : int
+
+    Returns
+    -------
+    ndarray of int64, shape (N,)
+    """
+    _check_share(share)
+    rng = np.random.default_rng(seed)
+    classes = np.unique(y)
+    wrong = rng.permutation(len(y))[: round(share * len(y))]
+    shift = rng.integers(1, len(classes), len(wrong))  # never 0: each of these labels is wrong
+    out = y.copy()
+    out[wrong] = classes[(np.searchsorted(classes, y[wrong]) + shift) % len(classes)]
+    return out
+
+
+def systematic_mistakes(y: np.ndarray, share: float, seed: int = 0) -> np.ndarray:
+    """Take a share of each class for the next one: every 0 so chosen is called 1, every 9 a 0.
+
+    Parameters
+    ----------
+    y : ndarray of int, shape (N,)
+    share : float
+        From 0 to 1, of all labels, to the nearest image.
+    seed : int
+
+    Returns
+    -------
+    ndarray of int64, shape (N,)
+    """
+    _check_share(share)
+    classes = np.unique(y)
+    wrong = np.random.default_rng(seed).permutation(len(y))[: round(share * len(y))]
+    out = y.copy()
+    out[wrong] = classes[(np.searchsorted(classes, y[wrong]) + 1) % len(classes)]
+    return out
+
+
+def shuffled(y: np.ndarray, seed: int = 0) -> np.ndarray:
+    """The same labels dealt out at random: a control from which there is nothing to learn.
+
+    Parameters
+    ----------
+    y : ndarray of int, shape (N,)
+    seed : int
+
+    Returns
+    -------
+    ndarray of int64, shape (N,)
+    """
+    return np.random.default_rng(seed).permutation(y)
+
+
+def _check_share(share: float) -> None:
+    if not 0 <= share <= 1:
+        raise ValueError(f"share={share!r} must lie between 0 and 1.")

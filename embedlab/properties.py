@@ -1,0 +1,60 @@
+"""What can be seen in an image without knowing its class: ink, slant, position."""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.linear_model import Ridge
+from sklearn.preprocessing import StandardScaler
+
+from embedlab.intervals import Measure
+
+
+def properties(x: np.ndarray) -> dict[str, np.ndarray]:
+    """Low-level properties of each image, from the moments of its brightness.
+
+    Parameters
+    ----------
+    x : ndarray of float, shape (N, C, H, W)
+
+    Returns
+    -------
+    dict of str to ndarray of float64, shape (N,)
+        ``ink``, the mean brightness; ``slant``, pixels to the right for each pixel up; and
+        ``position``, the column of the centre of mass, in pixels.
+    """
+    mass = x.mean(axis=1).astype(np.float64) + 1e-9  # (N, H, W)
+    total = mass.sum(axis=(1, 2))
+    rows, cols = np.indices(mass.shape[1:])
+    row = (mass * rows).sum(axis=(1, 2)) / total
+    col = (mass * cols).sum(axis=(1, 2)) / total
+    up, right = row[:, None, None] - rows, cols - col[:, None, None]
+    slant = (mass * up * right).sum(axis=(1, 2)) / (mass * up * up).sum(axis=(1, 2))
+    return {"ink": x.mean(axis=(1, 2, 3), dtype=np.float64), "slant": slant, "position": col}
+
+
+def r2_probe(train, val, test, dataset: str = "") -> Measure:
+    """How much of a property a linear map of the vectors explains: R squared on test.
+
+    Ridge regression on standardised vectors, its penalty chosen on val. One is perfect, zero is
+    no better than the test mean, and below zero is possible.
+
+    Parameters
+    ----------
+    train, val, test : (ndarray (N, D), ndarray (N,))
+        Vectors and the property's values.
+    dataset : str
+
+    Returns
+    -------
+    Measure
+    """
+    scaler = StandardScaler().fit(train[0])
+    a, b, c = (scaler.transform(part[0]) for part in (train, val, test))
+    models = [Ridge(alpha).fit(a, train[1]) for alpha in (1.0, 10.0, 100.0, 1_000.0)]
+    best = max(models, key=lambda model: model.score(b, val[1]))
+    missed = np.square(test[1] - best.predict(c))
+    spread = np.square(test[1] - test[1].mean())
+    share = missed.mean() / spread.mean()
+    # R squared is a ratio of means: each image's contribution is its first-order influence.
+    influence = (missed - share * spread) / spread.mean()
+    return Measure.from_units("r2", dataset, image=1 - share - influence)

@@ -1,0 +1,232 @@
+"""One row an embedder: every measure with its interval, and what it cost."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from sklearn.exceptions import NotFittedError
+from sklearn.utils.validation import check_is_fitted
+
+from embedlab.claims import record
+from embedlab.evaluate import mean_cosine, measure_all
+from embedlab.images import Images
+from embedlab.intervals import Measure, pooled
+from embedlab.sources import ROOT
+
+MEASURES = {"linear": "linear", "knn": "kNN", "five_shot": "5-shot", "map": "mAP"}
+RESULTS = ROOT / "results"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of a table: one embedder or one condition, and what was measured of it.
+
+    Attributes
+    ----------
+    name : str
+    dataset : str
+    measures : dict of str to Measure
+        On the scoreboard ``linear``, ``knn``, ``five_shot`` and ``map``, which can also be read as
+        attributes: ``row.map.value``.
+    n_components : int
+        Length of the vectors.
+    supervision : str
+        ``"none"``, ``"captions"`` or ``"labels"``.
+    mean_cosine : float
+        Between pairs of test images.
+    fit_seconds, images_per_second : float
+        To fit, and to embed the test images.
+    seeds : int
+        Trainings that the row is the mean of.
+    """
+
+    name: str
+    dataset: str
+    measures: dict[str, Measure]
+    n_components: int = 0
+    supervision: str = "none"
+    mean_cosine: float = float("nan")
+    fit_seconds: float = 0.0
+    images_per_second: float = 0.0
+    seeds: int = 1
+
+    @property
+    def linear(self) -> Measure:
+        """Accuracy of the linear probe."""
+        return self.measures["linear"]
+
+    @property
+    def knn(self) -> Measure:
+        """Accuracy of the ten nearest neighbours."""
+        return self.measures["knn"]
+
+    @property
+    def five_shot(self) -> Measure:
+        """Accuracy of the linear probe from five labelled images a class."""
+        return self.measures["five_shot"]
+
+    @property
+    def map(self) -> Measure:
+        """Mean average precision of retrieval."""
+        return self.measures["map"]
+
+    def to_dict(self) -> dict:
+        """The row as JSON can hold it, with what the intervals need, to four decimals."""
+        out = dict(vars(self))
+        out["measures"] = {
+            key: {
+                "measure": m.name,
+                "value": round(m.value, 6),
+                "effects": {k: np.round(e, 4).tolist() for k, e in m.effects.items()},
+            }
+            for key, m in self.measures.items()
+        }
+        return out
+
+    @classmethod
+    def from_dict(cls, entry: dict) -> Row:
+        """The inverse of :meth:`to_dict`."""
+        measures = {
+            key: Measure(
+                m["measure"],
+                m["value"],
+                {k: np.array(e) for k, e in m["effects"].items()},
+                entry["dataset"],
+            )
+            for key, m in entry["measures"].items()
+        }
+        return cls(**{**entry, "measures": measures})
+
+
+def score(embedder, images: Images, name: str | None = None) -> Row:
+    """Measure an embedder with the whole yardstick.
+
+    Parameters
+    ----------
+    embedder : estimator with ``transform(X) -> (N, D)``
+        Fitted; an estimator that is not is fitted on ``images.train`` first.
+    images : Images
+    name : str, optional
+        Of the row. Default: the class's name and the vectors' length.
+
+    Returns
+    -------
+    Row
+
+    Raises
+    ------
+    ValueError
+        Where the vectors are not finite, or not one an image.
+    """
+    seconds = None
+    try:
+        check_is_fitted(embedder)
+    except NotFittedError:
+        start = time.perf_counter()
+        embedder.fit(images.train.x, images.train.y)
+        seconds = time.perf_counter() - start
+    vectors = {}
+    for key in ("train", "val", "test"):
+        split = getattr(images, key)
+        start = time.perf_counter()
+        vectors[key] = (_checked(embedder.transform(split.x), len(split), embedder), split.y)
+        rate = len(split) / (time.perf_counter() - start)
+    n_components = vectors["test"][0].shape[1]
+    row = Row(
+        name=name or f"{type(embedder).__name__}-{n_components}",
+        dataset=images.name,
+        measures=measure_all(**vectors, dataset=images.name),
+        n_components=n_components,
+        supervision=getattr(embedder, "supervision", "not stated"),
+        mean_cosine=mean_cosine(vectors["test"][0]),
+        fit_seconds=getattr(embedder, "fit_seconds_", seconds or 0.0),
+        images_per_second=rate,
+    )
+    record("row", **row.to_dict())
+    return row
+
+
+def _checked(vectors, n: int, embedder) -> np.ndarray:
+    vectors = np.asarray(vectors)
+    who = type(embedder).__name__
+    if vectors.ndim != 2 or len(vectors) != n:
+        raise ValueError(f"{who}.transform gave shape {vectors.shape} for {n} images: need (N, D).")
+    if not np.isfinite(vectors).all():
+        raise ValueError(f"{who}.transform gave NaN or infinite numbers.")
+    return vectors.astype(np.float32, copy=False)
+
+
+def pooled_row(rows: Sequence[Row], source: str = "seed") -> Row:
+    """The mean over repetitions of one method's rows.
+
+    Parameters
+    ----------
+    rows : sequence of Row
+    source : str
+        What differs between the repetitions.
+
+    Returns
+    -------
+    Row
+    """
+    return replace(
+        rows[0],
+        measures={k: pooled([r.measures[k] for r in rows], source) for k in rows[0].measures},
+        mean_cosine=float(np.mean([row.mean_cosine for row in rows])),
+        fit_seconds=float(np.mean([row.fit_seconds for row in rows])),
+        images_per_second=float(np.median([row.images_per_second for row in rows])),
+        seeds=len(rows),
+    )
+
+
+def table(rows: Iterable[Row], cost: bool = False) -> pd.DataFrame:
+    """The scoreboard as a table, best mAP first.
+
+    Parameters
+    ----------
+    rows : iterable of Row
+    cost : bool
+        Add seconds to fit and images embedded a second, which depend on the machine.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One line an embedder; each measure as ``value [low, high]``.
+    """
+    lines = []
+    for row in sorted(rows, key=lambda row: -row.map.value):
+        line = {"method": row.name, "labels?": row.supervision, "length": row.n_components}
+        for key, title in MEASURES.items():
+            line[title] = str(row.measures[key])
+        line["mean cosine"] = f"{row.mean_cosine:.3f}"
+        if cost:
+            line["fit"] = f"{row.fit_seconds:.1f} s"
+            line["embeds"] = f"{row.images_per_second:,.0f} images/s"
+        lines.append(line)
+    return pd.DataFrame(lines).set_index("method") if lines else pd.DataFrame()
+
+
+def stored_rows(dataset: str = "digits", name: str = "scoreboard") -> dict[str, Row]:
+    """Rows of a results file, by method.
+
+    Parameters
+    ----------
+    dataset : str
+    name : str
+        Of the evidence that wrote them.
+
+    Returns
+    -------
+    dict of str to Row
+        Empty where there is no such file.
+    """
+    path = RESULTS / dataset / f"{name}.json"
+    if not path.is_file():
+        return {}
+    entries = json.loads(path.read_text(encoding="utf-8"))["rows"]
+    return {entry["name"]: Row.from_dict(entry) for entry in entries}
