@@ -171,16 +171,17 @@ def scoreboard(
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def test(context: typer.Context) -> None:
     """Lint, then run the unit tests and every lesson under nbval. Extra words go to pytest."""
+    from embedlab.course import STRIP
+
     # The stored outputs are those of the embedded data on a CPU.
     environment = {**os.environ, "EMBEDLAB_DEVICE": "cpu"}
     for name in ("EMBEDLAB_DATASET", "EMBEDLAB_RECORD", "EMBEDLAB_THREADS"):
         environment.pop(name, None)
     notebooks = sorted(str(p.relative_to(ROOT)) for p in (ROOT / "notebooks").glob("*.ipynb"))
-    strip = "--keep-output --keep-count --keep-id --verify".split()
     steps = [
         ["ruff", "check", "."],
         ["ruff", "format", "--check", "."],
-        ["nbstripout", *strip, *notebooks],
+        ["nbstripout", *STRIP, "--verify", *notebooks],
         ["pytest", "-n", "auto", "--dist", "loadfile", *context.args],
     ]
     for module, *words in steps:
@@ -202,6 +203,19 @@ def lab(context: typer.Context) -> None:
     except KeyboardInterrupt:
         raise typer.Exit(0) from None
     raise typer.Exit(done.returncode)
+
+
+@app.command()
+def refresh(
+    only: Annotated[str | None, typer.Option(help="One lesson, by its number: 02.")] = None,
+) -> None:
+    """Execute the committed notebooks in place, for those who edit them."""
+    from embedlab.course import lessons
+    from embedlab.course import refresh as execute
+
+    for path in lessons(only):
+        execute(path)
+        typer.echo(f"{path.name}: executed and cleaned")
 
 
 @app.command()

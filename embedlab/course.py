@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
@@ -27,6 +29,7 @@ from embedlab.sources import ROOT
 NOTEBOOKS = ROOT / "notebooks"
 TEMPLATES = Path(__file__).parent / "templates"
 CELL_TIMEOUT = 600  # seconds
+STRIP = ("--keep-output", "--keep-count", "--keep-id")  # nbval needs the counts
 
 
 @dataclass
@@ -140,6 +143,34 @@ def run_lesson(path: Path, folder: Path, environment: dict[str, str], tick) -> R
             else:
                 run.rows.append(Row.from_dict(entry))
     return run
+
+
+def refresh(path: Path) -> None:
+    """Execute a committed notebook and store its outputs in it, clean enough for a small diff.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+
+    Raises
+    ------
+    nbclient.exceptions.CellExecutionError
+        Where a cell fails; the file is then left as it was.
+    """
+    notebook = nbformat.read(path, as_version=4)
+    client = NotebookClient(
+        notebook,
+        timeout=CELL_TIMEOUT,
+        kernel_name="python3",
+        record_timing=False,
+        resources={"metadata": {"path": str(path.parent)}},
+    )
+    # No progress bars, nothing of this machine's: the outputs are those of the embedded data.
+    environment = {**os.environ, "TQDM_DISABLE": "1", "EMBEDLAB_DEVICE": "cpu"}
+    environment.pop("EMBEDLAB_DATASET", None)
+    client.execute(env=environment)
+    nbformat.write(notebook, path)
+    subprocess.run([sys.executable, "-m", "nbstripout", *STRIP, str(path)], check=True)
 
 
 def export(notebook, target: Path) -> Path:

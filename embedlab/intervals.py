@@ -118,6 +118,22 @@ class Measure:
                 effects[source + " of the other side"] = -effect
         return Measure(self.name, self.value - other.value, effects, self.dataset)
 
+    def on_other_images(self, dataset: str) -> Measure:
+        """The same measure, made comparable with one of `dataset` taken on other test images.
+
+        Nothing is paired then: every source of chance counts on its own.
+
+        Parameters
+        ----------
+        dataset : str
+
+        Returns
+        -------
+        Measure
+        """
+        effects = {f"{source} of {self.dataset}": e for source, e in self.effects.items()}
+        return Measure(self.name, self.value, effects, dataset)
+
     def __str__(self) -> str:
         return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
 

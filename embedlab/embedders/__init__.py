@@ -2,5 +2,17 @@
 
 from embedlab.embedders.lenet import LeNet5, RandomEncoder
 from embedlab.embedders.linear import LDA, PCA, KernelLDA, KernelPCA, Pixels
+from embedlab.embedders.text import LetterNgrams, MiniLM, OneHot
 
-__all__ = ["LDA", "PCA", "KernelLDA", "KernelPCA", "LeNet5", "Pixels", "RandomEncoder"]
+__all__ = [
+    "LDA",
+    "PCA",
+    "KernelLDA",
+    "KernelPCA",
+    "LeNet5",
+    "LetterNgrams",
+    "MiniLM",
+    "OneHot",
+    "Pixels",
+    "RandomEncoder",
+]
