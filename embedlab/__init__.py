@@ -1,5 +1,10 @@
 """embedlab: a course on embeddings that is also an instrument."""
 
+import warnings
+
+# pooch imports a progress bar for notebooks that wants ipywidgets; ours are plain text.
+warnings.filterwarnings("ignore", message="IProgress not found")
+
 from embedlab.claims import claim, claims
 from embedlab.images import load_images
 from embedlab.notebook import begin, show_source

@@ -122,6 +122,7 @@ def run_lesson(path: Path, folder: Path, environment: dict[str, str], tick) -> R
         timeout=CELL_TIMEOUT,
         kernel_name="python3",
         record_timing=False,
+        extra_arguments=["--log-level=ERROR"],  # ipykernel's note on unencrypted TCP, every time
         resources={"metadata": {"path": str(path.parent)}},
         on_cell_executed=executed,
     )
@@ -163,6 +164,7 @@ def refresh(path: Path) -> None:
         timeout=CELL_TIMEOUT,
         kernel_name="python3",
         record_timing=False,
+        extra_arguments=["--log-level=ERROR"],  # ipykernel's note on unencrypted TCP, every time
         resources={"metadata": {"path": str(path.parent)}},
     )
     # No progress bars, nothing of this machine's: the outputs are those of the embedded data.

@@ -39,6 +39,27 @@ def _standardise(*sets: np.ndarray) -> list[np.ndarray]:
     return [scaler.transform(v) for v in sets]
 
 
+def nearest(vectors: np.ndarray, k: int, queries: np.ndarray | None = None) -> np.ndarray:
+    """The k nearest other vectors of each, by cosine, best first.
+
+    Parameters
+    ----------
+    vectors : ndarray of float, shape (N, D)
+    k : int
+    queries : ndarray of int, optional
+        Positions to ask for; default all.
+
+    Returns
+    -------
+    ndarray of int64, shape (number of queries, k)
+    """
+    v = normalised(vectors)
+    queries = np.arange(len(v)) if queries is None else np.asarray(queries)
+    cosine = v[queries] @ v.T
+    cosine[np.arange(len(queries)), queries] = -np.inf  # a query is not its own neighbour
+    return np.argsort(-cosine, axis=1, kind="stable")[:, :k]
+
+
 def linear_probe(train, val, test) -> tuple[np.ndarray, float]:
     """Multinomial logistic regression on standardised vectors, C chosen on val.
 

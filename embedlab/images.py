@@ -192,6 +192,8 @@ PHOTOS = {
     "gravel": "gravel",
 }
 _BLOCK = 64  # pixels: a crop lies inside one block, and a block belongs to one split
+_PLACES = _BLOCK - SIDE + 1  # where a crop can begin in its block, along each axis
+_FLAT = 0.03  # standard deviation below which a crop shows nothing: black, or empty sky
 
 
 def _photo_crops() -> Images:
@@ -209,12 +211,16 @@ def _photo_crops() -> Images:
         row, col = np.divmod(np.arange(rows * cols), cols)
         group = (row + 2 * col) % 6  # a pattern that spreads each split over the whole photograph
         rng = np.random.default_rng(label)
+        windows = np.lib.stride_tricks.sliding_window_view(pixels, (SIDE, SIDE), (0, 1))
         for key, (n, groups) in share.items():
-            block = rng.choice(np.flatnonzero(np.isin(group, groups)), n)
-            top = row[block] * _BLOCK + rng.integers(0, _BLOCK - SIDE + 1, n)
-            left = col[block] * _BLOCK + rng.integers(0, _BLOCK - SIDE + 1, n)
-            windows = np.lib.stride_tricks.sliding_window_view(pixels, (SIDE, SIDE), (0, 1))
-            parts[key].append(Split(windows[top, left], np.full(n, label)))
+            blocks = np.flatnonzero(np.isin(group, groups))
+            # Twice as many as needed, all different; then the first that are not of one colour.
+            drawn = rng.choice(len(blocks) * _PLACES**2, 2 * n, replace=False)
+            block, y, x = np.unravel_index(drawn, (len(blocks), _PLACES, _PLACES))
+            block = blocks[block]
+            crops = windows[row[block] * _BLOCK + y, col[block] * _BLOCK + x]
+            crops = crops[crops.std(axis=(1, 2, 3)) >= _FLAT][:n]
+            parts[key].append(Split(crops, np.full(len(crops), label)))
     return Images("photo-crops", tuple(PHOTOS.values()), **{k: _joined(parts[k]) for k in parts})
 
 

@@ -6,7 +6,6 @@ import html
 import inspect
 import logging
 import os
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,7 +67,6 @@ def begin(dataset: str = "digits") -> Lesson:
     use_style()
     logging.getLogger("transformers").setLevel(logging.ERROR)
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    warnings.filterwarnings("ignore", message=".*IProgress not found.*")
     plural = "" if threads == 1 else "s"
     print(
         f"device {device}, {threads} thread{plural} | data {lesson.dataset} | "

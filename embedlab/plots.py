@@ -9,6 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import display
 
+from embedlab.evaluate import nearest
 from embedlab.images import Split
 from embedlab.intervals import Measure
 
@@ -137,13 +138,7 @@ def neighbours(
     k : int
         Neighbours shown.
     """
-    from embedlab.evaluate import normalised
-
-    v = normalised(vectors)
-    cosine = v[queries] @ v.T
-    cosine[np.arange(len(queries)), queries] = -np.inf  # a query is not its own neighbour
-    found = np.argsort(-cosine, axis=1, kind="stable")[:, :k]
-    shown = np.column_stack([queries, found])
+    shown = np.column_stack([queries, nearest(vectors, k, queries)])
     same = split.y[shown] == split.y[shown[:, :1]]
     frames = np.where(same, COLOURS[2], COLOURS[3]).astype(object)
     frames[:, 0] = None

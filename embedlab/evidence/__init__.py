@@ -45,6 +45,9 @@ class Experiment:
     seeds : tuple of int
     repeats : str
         What the seeds are: a source of chance in the intervals.
+    limit : (int, int, int), optional
+        At most so many train, val and test images. Default: a downloaded set within the machine's
+        budget, an embedded one whole.
     """
 
     name: str
@@ -54,6 +57,7 @@ class Experiment:
     datasets: tuple[str, ...] = ("digits",)
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
     repeats: str = "seed"
+    limit: tuple[int, int, int] | None = None
 
 
 def experiments() -> dict[str, Experiment]:
@@ -93,7 +97,7 @@ def run(name: str, dataset: str, jobs: int | None = None) -> Path:
 
     experiment = experiments()[name]
     device = pick_device()
-    limit = None if dataset in EMBEDDED else pick_budget(device).limit
+    limit = experiment.limit or (None if dataset in EMBEDDED else pick_budget(device).limit)
     images = load_images(dataset, limit)
     jobs = jobs or (1 if device.type != "cpu" else cpu_count())
     grid = [(c, s) for c in experiment.conditions for s in experiment.seeds]
@@ -119,7 +123,7 @@ def run(name: str, dataset: str, jobs: int | None = None) -> Path:
     path = RESULTS / dataset / f"{name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_suffix(".tmp")
-    draft.write_text(json.dumps(content, indent=1, default=_plain) + "\n", encoding="utf-8")
+    draft.write_text(_one_row_a_line(content), encoding="utf-8")
     draft.replace(path)
     return path
 
@@ -130,10 +134,11 @@ def _device_name(device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
-def _plain(value):
-    if isinstance(value, np.generic):
-        return value.item()
-    raise TypeError(f"{type(value).__name__} cannot be written as JSON.")
+def _one_row_a_line(content: dict) -> str:
+    """JSON in which a changed row is one changed line."""
+    rows = ",\n  ".join(json.dumps(row, default=float) for row in content["rows"])
+    head = json.dumps({**content, "rows": []}, indent=1)
+    return head.replace('"rows": []', f'"rows": [\n  {rows}\n ]') + "\n"
 
 
 def evidence(name: str, dataset: str = "digits") -> dict[str, Row]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from sklearn.decomposition import PCA
 
-from embedlab.embedders import LeNet5, RandomEncoder
+from embedlab.embedders import KernelLDA, LeNet5, RandomEncoder
 from embedlab.evaluate import linear_probe, measure_all
 from embedlab.evidence import Experiment
 from embedlab.images import Images, Split
@@ -111,6 +111,40 @@ left_out_classes = Experiment(
     run=lambda condition, choice, images: left_out_rows(choice, images),
     seeds=tuple(range(10)),
     repeats="choice",
+)
+
+# --- more data ------------------------------------------------------------------------------
+
+SIZES = (1_000, 3_000, 10_000, 50_000)
+# The traditional side may grow with the data as well: more images to measure the kernel against.
+GROWING = {
+    "kernel LDA": lambda seed, short: KernelLDA(random_state=seed),
+    "kernel LDA, 2,000 landmarks": lambda seed, short: KernelLDA(
+        n_landmarks=2_000, random_state=seed
+    ),
+    "LeNet-5": lambda seed, short: LeNet5(seed=seed, augment=False, epochs=30),
+    "LeNet-5, short": lambda seed, short: LeNet5(
+        seed=seed, augment=False, epochs=30, embed_dim=short
+    ),
+}
+
+
+def _more_data(condition: str, seed: int, images: Images) -> list[Row]:
+    method, n = condition.split(": ")
+    order = np.random.default_rng(seed).permutation(len(images.train))[: int(n)]
+    some = replace(images, train=images.train[order])
+    embedder = GROWING[method](seed, len(images.class_names) - 1).fit(some.train.x, some.train.y)
+    return [score(embedder, some, condition)]
+
+
+more_data = Experiment(
+    name="more-data",
+    about="Kernel LDA and LeNet-5 from a thousand training images to fifty thousand.",
+    conditions=tuple(f"{method}: {n}" for method in GROWING for n in SIZES),
+    run=_more_data,
+    datasets=("fashion-mnist",),
+    seeds=(0, 1, 2),
+    limit=(50_000, 1_000, 2_000),
 )
 
 # --- what each layer knows ------------------------------------------------------------------

@@ -1,0 +1,30 @@
+"""Small data and small networks for the unit tests."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from embedlab.device import set_threads
+from embedlab.images import Images, load_images
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread():
+    set_threads()
+
+
+@pytest.fixture(scope="session")
+def digits() -> Images:
+    return load_images("digits")
+
+
+@pytest.fixture(scope="session")
+def few() -> Images:
+    """A quick subset of the digits, every class in every split."""
+    return load_images("digits", limit=(200, 100, 120))
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)

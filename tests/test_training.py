@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from embedlab.augment import Affine
+from embedlab.device import pick_budget, pick_device, set_threads
+from embedlab.embedders import LeNet5
+from embedlab.embedders.lenet import LeNet5Network
+from embedlab.training import TrainingDiverged, as_tensor, in_batches, seeded, train
+
+
+def fit_line(**kwargs):
+    with seeded(0):
+        network = nn.Linear(1, 1)
+    x = torch.linspace(-1, 1, 64)[:, None]
+
+    def loss(network, index, generator):
+        return (network(x[index]) - 3 * x[index] - 1).square().mean()
+
+    options = {"epochs": 60, "batch_size": 16, "lr": 0.1, "seed": 0} | kwargs
+    return network, train(network, loss, len(x), **options)
+
+
+def test_training_finds_a_line():
+    network, curve = fit_line()
+    assert network.weight.item() == pytest.approx(3, abs=0.05)
+    assert network.bias.item() == pytest.approx(1, abs=0.05)
+    assert len(curve) == 60
+    assert curve[-1] < 0.01 * curve[0]
+    assert not network.training
+
+
+def test_a_loss_that_is_not_a_number_stops_with_step_and_learning_rate():
+    network = nn.Linear(1, 1)
+    with pytest.raises(TrainingDiverged, match=r"step 4 at learning rate 0\.\d+"):
+        train(
+            network,
+            lambda n, i, g: n(torch.zeros(1, 1)).sum() * float("nan"),
+            64,
+            epochs=2,
+            batch_size=16,
+            lr=0.5,
+            seed=0,
+        )
+
+
+def test_the_gpu_path_runs_on_the_cpu():
+    """bf16 autocast and channels-last, one tiny step, so that it is never unrun code."""
+    with seeded(0):
+        network = LeNet5Network(3, 4)
+    x, y = torch.rand(8, 3, 32, 32), torch.arange(8) % 4
+    seen = []
+
+    def loss(network, index, generator):
+        logits = network(Affine()(x[index], generator).to(memory_format=torch.channels_last))
+        seen.append(
+            (logits.dtype, network.c1.weight.is_contiguous(memory_format=torch.channels_last))
+        )
+        return nn.functional.cross_entropy(logits, y[index])
+
+    before = network.c1.weight.clone()
+    train(network, loss, 8, epochs=1, batch_size=8, lr=1e-3, seed=0, fast=True)
+    assert seen == [(torch.bfloat16, True)]
+    assert not torch.equal(network.c1.weight, before)
+    assert network.c1.weight.dtype == torch.float32
+
+
+def test_seeded_leaves_no_trace():
+    torch.manual_seed(1)
+    expected = torch.rand(2)
+    torch.manual_seed(1)
+    with seeded(5):
+        torch.rand(100)
+    assert torch.equal(torch.rand(2), expected)
+
+
+def test_read_only_arrays_are_copied(rng):
+    x = rng.random((4, 2)).astype(np.float32)
+    x.flags.writeable = False
+    tensor = as_tensor(x)
+    tensor += 1  # would be undefined on the read-only memory
+    assert x.max() < 1
+
+
+def test_in_batches_is_the_whole_at_once(rng):
+    x = rng.random((10, 3)).astype(np.float32)
+    np.testing.assert_array_equal(in_batches(lambda b: b * 2, x, batch_size=3), x * 2)
+
+
+def test_affine_is_seeded_and_moves_each_image_its_own_way():
+    x = torch.rand(4, 1, 32, 32)
+    views = [Affine()(x, torch.Generator().manual_seed(0)) for _ in range(2)]
+    assert torch.equal(*views)
+    same = Affine()(x[:1].repeat(4, 1, 1, 1), torch.Generator().manual_seed(0))
+    assert not torch.allclose(same[0], same[1])
+    assert views[0].min() >= 0
+    assert views[0].max() <= 1
+
+
+def test_affine_of_strength_zero_changes_nothing():
+    x = torch.rand(3, 3, 32, 32)
+    out = Affine(0, 0, 0, 0)(x, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(out, x, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_affine_shifts_by_its_share(axis):
+    x = torch.zeros(200, 1, 32, 32)
+    x[:, :, 16, 16] = 1
+    out = Affine(0, 0, 0, shift=0.25)(x, torch.Generator().manual_seed(0))
+    place = torch.arange(32.0)
+    centre = (out.sum(dim=(1, 3 - axis)) * place).sum(dim=1)
+    assert 6.5 < (centre - 16).abs().max() <= 8.01
+
+
+def test_device_override(monkeypatch):
+    monkeypatch.setenv("EMBEDLAB_DEVICE", "cpu")
+    assert pick_device().type == "cpu"
+    monkeypatch.setenv("EMBEDLAB_DEVICE", "quantum")
+    with pytest.raises(ValueError, match="EMBEDLAB_DEVICE='quantum'"):
+        pick_device()
+
+
+def test_threads(monkeypatch):
+    for wrong in ("0", "many"):
+        monkeypatch.setenv("EMBEDLAB_THREADS", wrong)
+        with pytest.raises(ValueError, match="EMBEDLAB_THREADS"):
+            set_threads()
+    monkeypatch.delenv("EMBEDLAB_THREADS")
+    assert set_threads() == 1
+    assert torch.get_num_threads() == 1
+
+
+def test_a_gpu_takes_the_larger_budget(few, monkeypatch):
+    cpu, gpu = pick_budget(torch.device("cpu")), pick_budget(torch.device("cuda"))
+    assert gpu.limit is None
+    assert cpu.limit is not None
+    assert gpu.epochs > cpu.epochs
+    epochs = []
+    for budget in (cpu, gpu):
+        monkeypatch.setattr("embedlab.embedders.lenet.pick_budget", lambda device, b=budget: b)
+        monkeypatch.setattr(
+            "embedlab.embedders.lenet.train", lambda *a, **k: epochs.append(k["epochs"])
+        )
+        LeNet5().fit(few.train.x, few.train.y)
+    assert epochs == [30, 60]
