@@ -13,8 +13,8 @@ from embedlab.evaluate import nearest
 from embedlab.images import Split
 from embedlab.intervals import Measure
 
-# Okabe and Ito's palette, told apart by colour-blind eyes too, and two greys.
-COLOURS = "#0072B2 #E69F00 #009E73 #D55E00 #CC79A7 #56B4E9 #F0E442 #000000 #999999 #7F5F00".split()
+# Okabe and Ito's palette for colour-blind eyes too, its yellow darkened; a grey and a violet.
+COLOURS = "#0072B2 #E69F00 #009E73 #D55E00 #CC79A7 #56B4E9 #C9B600 #000000 #999999 #7F3F98".split()
 
 
 def use_style() -> None:
@@ -165,7 +165,7 @@ def scatter(v: np.ndarray, y: np.ndarray, names: Sequence[str], title: str, axis
     for label, name in enumerate(names):
         points = v[y == label]
         colour = COLOURS[label % len(COLOURS)]
-        axis.scatter(*points.T, s=8, alpha=0.6, color=colour, linewidths=0)
+        axis.scatter(*points.T, s=16, alpha=0.75, color=colour, linewidths=0)
         axis.annotate(
             name,
             np.median(points, axis=0),

@@ -1,0 +1,240 @@
+"""Mistakes made on purpose: each must turn its lesson red under nbval. Run by ``make mutants``.
+
+A mutant is one replacement in one file of the package. The lesson is then run from a copy, up to
+the first cell whose output is no longer the stored one. A mutant that stays green is a hole in the
+lesson's tests.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from joblib import cpu_count
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A replacement in a file, and the lessons that must notice it."""
+
+    name: str
+    lessons: tuple[str, ...]
+    file: str
+    old: str
+    new: str
+
+
+MUTANTS = (
+    Mutant(
+        "cosine without normalisation",
+        ("00", "01", "02"),
+        "embedlab/evaluate.py",
+        "return (vectors / np.where(length > 0, length, 1)).astype(np.float32)",
+        "return vectors.astype(np.float32)",
+    ),
+    Mutant(
+        "AP divided by the number found in the first fifty",
+        ("00", "01", "02"),
+        "embedlab/evaluate.py",
+        "n_relevant = relevant.sum(axis=1, keepdims=True)",
+        "n_relevant = np.maximum(relevant[:, :50].sum(axis=1, keepdims=True), 1)",
+    ),
+    Mutant(
+        "test images leaked into training",
+        ("00", "01", "02"),
+        "embedlab/images.py",
+        "digits[writer < 8],",
+        "digits,",
+    ),
+    Mutant(
+        "digits split by a shuffle, not by writer",
+        ("00", "01", "02"),
+        "embedlab/images.py",
+        "digits, writer = all_digits(), writer_of_digit()",
+        "digits, writer = all_digits(), np.random.default_rng(0).permutation(writer_of_digit())",
+    ),
+    Mutant(
+        "a comparison forgets that it is paired",
+        ("00", "01"),
+        "embedlab/intervals.py",
+        "effects[source] = mine - effect",
+        "effects[source] = mine",
+    ),
+    Mutant(
+        "traditional methods taught with shuffled labels",
+        ("00", "01", "02"),
+        "embedlab/embedders/linear.py",
+        "self.estimator_ = self._estimator().fit(X.reshape(len(X), -1), y)",
+        "self.estimator_ = self._estimator().fit("
+        "X.reshape(len(X), -1), None if y is None else np.random.default_rng(0).permutation(y))",
+    ),
+    Mutant(
+        "the sentence vector is the first token's",
+        ("00",),
+        "embedlab/embedders/text.py",
+        "mean = (tokens * weight).sum(1) / weight.sum(1)",
+        "mean = tokens[:, 0] + 0 * weight.sum(1)",
+    ),
+    Mutant(
+        "letter n-grams that count whole words",
+        ("00",),
+        "embedlab/embedders/text.py",
+        'analyzer="char_wb"',
+        'analyzer="word"',
+    ),
+    Mutant(
+        "the first component thrown away",
+        ("00", "01"),
+        "embedlab/embedders/linear.py",
+        "return self.estimator_.transform(X.reshape(len(X), -1))",
+        "return self.estimator_.transform(X.reshape(len(X), -1))[:, 1:]",
+    ),
+    Mutant(
+        "kernel LDA without its kernel",
+        ("01", "02"),
+        "embedlab/embedders/linear.py",
+        "gamma=self.gamma_, n_components=self.n_landmarks_, random_state=self.random_state",
+        'kernel="linear", n_components=self.n_landmarks_, random_state=self.random_state',
+    ),
+    Mutant(
+        "a kernel a hundred times too narrow",
+        ("01", "02"),
+        "embedlab/embedders/linear.py",
+        "return float(1 / np.median",
+        "return float(100 / np.median",
+    ),
+    Mutant(
+        "a reconstruction that hands the image back",
+        ("01",),
+        "embedlab/embedders/linear.py",
+        "flat = self.estimator_.inverse_transform(self.transform(X))",
+        "flat = np.asarray(X)",
+    ),
+    Mutant(
+        "the wrong layer",
+        ("02",),
+        "embedlab/embedders/lenet.py",
+        "return layers[self.layer].flatten(1)",
+        'return layers["c5" if self.layer == "fc84" else self.layer].flatten(1)',
+    ),
+    Mutant(
+        "an untrained network passed off as trained",
+        ("02",),
+        "embedlab/embedders/lenet.py",
+        "lr=self.lr,",
+        "lr=1e-9,",
+    ),
+    Mutant(
+        "a tenth of the learning rate",
+        ("02",),
+        "embedlab/embedders/lenet.py",
+        "lr=self.lr,",
+        "lr=self.lr / 10,",
+    ),
+    Mutant(
+        "LeNet-5 taught with labels of other images",
+        ("02",),
+        "embedlab/embedders/lenet.py",
+        "return F.cross_entropy(network(batch), target[index])",
+        "return F.cross_entropy(network(batch), target[index].roll(1))",
+    ),
+    Mutant(
+        "augmentation left out",
+        ("02",),
+        "embedlab/embedders/lenet.py",
+        "if self.augment:",
+        "if self.augment is None:",
+    ),
+    Mutant(
+        "mistakes that hit the right label",
+        ("02",),
+        "embedlab/labels.py",
+        "shift = rng.integers(1, len(classes), len(wrong))",
+        "shift = rng.integers(0, len(classes), len(wrong))",
+    ),
+    Mutant(
+        "left-out classes that are not left out",
+        ("02",),
+        "embedlab/evidence/lesson_02.py",
+        "seen = images.train[~np.isin(images.train.y, new)]",
+        "seen = images.train",
+    ),
+    Mutant(
+        "logits passed off as softmax",
+        ("02",),
+        "embedlab/embedders/lenet.py",
+        'layers["softmax"] = layers["logits"].softmax(dim=1)',
+        'layers["softmax"] = layers["logits"]',
+    ),
+)
+
+
+def mutate(mutant: Mutant, root: Path) -> None:
+    """Apply a mutant to the copy of the project below `root`."""
+    path = root / mutant.file
+    text = path.read_text(encoding="utf-8")
+    if text.count(mutant.old) != 1:
+        raise ValueError(f"{mutant.name}: {mutant.old!r} is not once in {mutant.file}.")
+    path.write_text(text.replace(mutant.old, mutant.new), encoding="utf-8")
+
+
+def first_red_cell(mutant: Mutant | None, lesson: str) -> str:
+    """Run a lesson from a mutated copy; the first cell that fails, or "" if none does."""
+    with tempfile.TemporaryDirectory(prefix="mutant-") as folder:
+        copy = Path(folder)
+        tracked = ["embedlab", "notebooks", "results", "tests", "data/manifest.toml"]
+        for name in [*tracked, "pyproject.toml", "conftest.py"]:
+            if (ROOT / name).is_dir():
+                shutil.copytree(
+                    ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__", ".*")
+                )
+            else:
+                (copy / name).parent.mkdir(exist_ok=True)
+                shutil.copy(ROOT / name, copy / name)
+        if mutant:
+            mutate(mutant, copy)
+        (notebook,) = (copy / "notebooks").glob(f"{lesson}*.ipynb")
+        environment = {**os.environ, "PYTHONPATH": folder, "EMBEDLAB_DEVICE": "cpu"}
+        for name in ("EMBEDLAB_DATASET", "EMBEDLAB_RECORD", "EMBEDLAB_THREADS"):
+            environment.pop(name, None)
+        command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider"]
+        done = subprocess.run(
+            [*command, str(notebook)], cwd=copy, env=environment, capture_output=True, text=True
+        )
+        if done.returncode == 0:
+            return ""
+        found = re.search(r"FAILED \S+::Cell (\d+)", done.stdout)
+        if done.returncode != 1 or not found:
+            raise RuntimeError(f"{mutant}: pytest ended with\n{done.stdout}\n{done.stderr}")
+        return f"cell {found[1]}"
+
+
+def run_all(lesson: str | None = None, jobs: int | None = None) -> int:
+    """Run every mutant of a lesson, or of all; 0 if each turns red and each control stays green."""
+    lessons = sorted({name for mutant in MUTANTS for name in mutant.lessons})
+    grid = [
+        (mutant, name)
+        for name in lessons
+        if lesson in (None, name)
+        for mutant in (None, *(m for m in MUTANTS if name in m.lessons))
+    ]
+    bad = 0
+    with ThreadPoolExecutor(jobs or cpu_count()) as pool:
+        results = pool.map(lambda pair: first_red_cell(*pair), grid)
+        for (mutant, name), cell in zip(grid, results, strict=True):
+            right = bool(cell) == (mutant is not None)
+            bad += not right
+            label = mutant.name if mutant else "control: nothing changed"
+            colour = f"red at {cell}" if cell else "green"
+            print(f"{name}  {label:52} {colour}{'' if right else '   <-- WRONG'}", flush=True)
+    print(f"{len(grid) - bad} as they should be, {bad} not.")
+    return 1 if bad else 0
