@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -201,7 +200,8 @@ def export(notebook, target: Path) -> Path:
     page, _ = exporter.from_notebook_node(notebook, resources={"metadata": {"name": title}})
     target.parent.mkdir(parents=True, exist_ok=True)
     # Links between lessons lead to pages, as their notebooks do to notebooks.
-    target.write_text(page.replace(".ipynb", ".html"), encoding="utf-8")
+    page = page.replace('.ipynb"', '.html"').replace('glossary.md"', 'glossary.html"')
+    target.write_text(page, encoding="utf-8")
     return target
 
 
@@ -227,7 +227,8 @@ def run_course(dataset: str | None, only: str | None, jobs: int | None) -> int:
     label = (dataset or "embedded").replace(":", "_").replace("/", "_")
     folder = ROOT / "build" / "course" / label
     (folder / "html").mkdir(parents=True, exist_ok=True)
-    shutil.copy(NOTEBOOKS / "glossary.md", folder / "html" / "glossary.md")
+    glossary = nbformat.v4.new_markdown_cell((NOTEBOOKS / "glossary.md").read_text("utf-8"))
+    export(nbformat.v4.new_notebook(cells=[glossary]), folder / "html" / "glossary.html")
     environment = dict(os.environ)
     if dataset:
         environment["EMBEDLAB_DATASET"] = dataset

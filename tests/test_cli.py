@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from embedlab import cli, sources
+from embedlab.report import with_scoreboard
+
+runner = CliRunner()
+COMMANDS = [
+    "doctor",
+    "course",
+    "fetch",
+    "evidence",
+    "scoreboard",
+    "test",
+    "lab",
+    "refresh",
+    "mutants",
+]
+
+
+def invoke(*words, **env):
+    return runner.invoke(cli.app, list(words), env={"COLUMNS": "200", **env})
+
+
+def test_help_lists_every_command():
+    out = invoke("--help").output
+    for command in COMMANDS:
+        assert command in out
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_has_help(command):
+    done = invoke(command, "--help")
+    assert done.exit_code == 0
+    assert len(done.output.splitlines()) > 4
+
+
+def test_doctor_says_what_is_missing_and_how_to_get_it(tmp_path):
+    done = invoke("doctor", EMBEDLAB_DATA=str(tmp_path))
+    assert done.exit_code == 0
+    assert "fashion-mnist: MISSING, 31 MB: embedlab fetch fashion-mnist" in done.output
+    assert "digits: embedded" in done.output
+    assert "MiniLM sentence weights: present" in done.output
+    assert "device" in done.output
+    assert str(tmp_path) in done.output
+
+
+def test_fetch_offline_is_one_clear_sentence(tmp_path):
+    done = invoke("fetch", "fashion-mnist", EMBEDLAB_DATA=str(tmp_path), EMBEDLAB_OFFLINE="1")
+    assert done.exit_code == 2
+    for word in ("'fashion-mnist'", str(tmp_path), "embedlab fetch fashion-mnist", "EMBEDLAB_DATA"):
+        assert word in done.output
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("fetch", "mnist"), "no such set: mnist"),
+        (("evidence", "nothing"), "no such experiment: nothing"),
+        (("course", "--only", "99"), "only='99'"),
+        (("scoreboard", "--dataset", "nothing"), "no stored scoreboard for 'nothing'"),
+    ],
+)
+def test_wrong_words_are_named(words, said):
+    done = invoke(*words)
+    assert done.exit_code == 2
+    assert said in done.output
+
+
+def test_scoreboard():
+    assert "kernel LDA" in invoke("scoreboard").output
+    assert "| kernel LDA | yes | 9 |" in invoke("scoreboard", "--markdown").output
+
+
+def test_readme_shows_the_stored_scoreboard():
+    """`embedlab scoreboard --readme` has nothing to change."""
+    text = (sources.ROOT / "README.md").read_text(encoding="utf-8")
+    assert with_scoreboard(text) == text
+    with pytest.raises(ValueError, match="README"):
+        with_scoreboard("no marks")
+
+
+def test_test_runs_every_step_on_the_cpu_and_stops_at_the_first_failure(monkeypatch):
+    seen = []
+
+    def run(command, cwd, env):
+        seen.append((command[2], env))
+        return subprocess.CompletedProcess(command, 3 if command[2] == "nbstripout" else 0)
+
+    monkeypatch.setattr(cli.subprocess, "run", run)
+    done = invoke("test", EMBEDLAB_DATASET="faces")
+    assert done.exit_code == 3
+    assert [name for name, _ in seen] == ["ruff", "ruff", "nbstripout"]
+    assert all(env["EMBEDLAB_DEVICE"] == "cpu" for _, env in seen)
+    assert all("EMBEDLAB_DATASET" not in env for _, env in seen)
+
+
+def test_relative_folders_are_made_absolute(tmp_path):
+    """Kernels start in notebooks/, where a relative folder would mean another place."""
+    (tmp_path / "stick").mkdir()
+    done = subprocess.run(
+        [sys.executable, "-m", "embedlab.cli", "doctor"],
+        cwd=tmp_path,
+        env={**os.environ, "EMBEDLAB_DATA": "stick"},
+        capture_output=True,
+        text=True,
+    )
+    assert f"data folder {tmp_path / 'stick'}" in done.stdout
+
+
+def test_lab_opens_the_first_lesson_without_the_news(monkeypatch):
+    seen = {}
+
+    def run(command, cwd, env):
+        seen.update(command=command, env=env)
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(cli.subprocess, "run", run)
+    assert invoke("lab", "--no-browser").exit_code == 0
+    assert seen["command"][-2].endswith("notebooks/00_start_here.ipynb")
+    assert seen["command"][-1] == "--no-browser"
+    folder = seen["env"]["JUPYTER_CONFIG_PATH"].split(os.pathsep)[0]
+    config = Path(folder, "labconfig", "page_config.json").read_text()
+    assert "apputils-extension:announcements" in config
