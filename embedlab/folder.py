@@ -13,6 +13,8 @@ from tqdm import tqdm
 from embedlab.images import SIDE, Images, Split, hold_out
 
 _SPLITS = ("train", "val", "test")
+# Two of these side by side are splits, not classes, and must not be learnt as classes.
+_SPLIT_WORDS = {*_SPLITS, "valid", "validation"}
 
 
 def read_image(path: Path) -> np.ndarray:
@@ -31,15 +33,16 @@ def read_image(path: Path) -> np.ndarray:
 
     Raises
     ------
-    OSError, ValueError, SyntaxError, PIL.Image.DecompressionBombError
-        Pillow's own, for a file that is not a readable image or is too large to be safe.
+    Exception
+        Pillow's own, of many types, for a file that is not a readable image or is too large to be
+        safe.
     """
     with Image.open(path) as image:
         image.draft("RGB", (4 * SIDE, 4 * SIDE))  # JPEG: decode a reduced size, not every pixel
         image = ImageOps.exif_transpose(image)
         if image.mode.startswith("I") or image.mode == "F":
             image = _grey8(image)
-        if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        if image.has_transparency_data:
             image = image.convert("RGBA")
             image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
         image = ImageOps.fit(image.convert("RGB"), (SIDE, SIDE), Image.LANCZOS)
@@ -47,18 +50,24 @@ def read_image(path: Path) -> np.ndarray:
 
 
 def _grey8(image: Image.Image) -> Image.Image:
-    """16-bit and 32-bit greys to 8 bits: Pillow's own conversion would clip them to white."""
+    """16-bit, 32-bit and float greys to 8 bits: Pillow's own conversion would clip them to white.
+
+    White is 65,535, not the brightest pixel: a dark picture stays dark. Floats come in ranges of
+    0 to 1 and 0 to 255 as well, and the smallest that holds every value is taken.
+    """
     values = np.asarray(image, np.float64)
-    top = 65535.0 if values.max(initial=0) > 255 else 255.0
-    return Image.fromarray((values.clip(0, top) * (255 / top)).round().astype(np.uint8))
+    whites = (1.0, 255.0, 65535.0) if image.mode == "F" else (65535.0,)
+    brightest = values.max(initial=0)
+    if not np.isfinite(values).all():
+        raise ValueError("the pixels are not all finite numbers")
+    white = next((white for white in whites if brightest <= white), brightest)
+    return Image.fromarray((values.clip(0) * (255 / white)).round().astype(np.uint8))
 
 
 def _try_read(path: Path) -> np.ndarray | None:
     try:
         return read_image(path)
-    except (OSError, ValueError, SyntaxError, EOFError):
-        return None
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+    except Exception:  # damaged files make decoders raise struct.error, RuntimeError, MemoryError …
         return None
 
 
@@ -67,14 +76,17 @@ def _read_classes(root: Path, names: list[str]) -> tuple[Split, list[Path]]:
     files, labels = [], []
     for label, name in enumerate(names):
         found = sorted(
-            p for p in (root / name).rglob("*") if p.is_file() and not p.name.startswith(".")
+            path
+            for path in (root / name).rglob("*")
+            if path.is_file() and not _hidden(path.relative_to(root / name))
         )
         files += found
         labels += [label] * len(found)
     with warnings.catch_warnings(), ThreadPoolExecutor() as pool:
         # Past Pillow's bound of 89 megapixels a file is listed as unreadable, not decoded.
+        # Pillow's own remarks on damaged metadata name no file, and would drown our one warning.
+        warnings.simplefilter("ignore", UserWarning)
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        warnings.filterwarnings("ignore", message="Corrupt EXIF data|Truncated File Read")
         bar = tqdm(pool.map(_try_read, files), total=len(files), desc="reading", delay=1)
         pixels = list(bar)
     good = [i for i, p in enumerate(pixels) if p is not None]
@@ -93,9 +105,9 @@ def load_folder(name: str) -> Images:
     """Load ``folder:PATH``.
 
     PATH holds one sub-folder a class, and each class is split 60 / 20 / 20 by a fixed shuffle; or
-    it holds the folders ``train`` and ``test`` (and perhaps ``val``), each with a sub-folder a
-    class, and these splits are kept. Split by hand where one person, place or film appears in
-    several images: a shuffle puts near-copies on both sides.
+    it holds the folders ``train`` and ``test`` (and perhaps ``val``, otherwise a fifth of train),
+    each with a sub-folder a class, and these splits are kept. Split by hand where one person, place
+    or film appears in several images: a shuffle puts near-copies on both sides.
 
     Parameters
     ----------
@@ -122,7 +134,12 @@ def load_folder(name: str) -> Images:
     if not root.is_dir():
         raise FileNotFoundError(f"name={name!r}: there is no folder {root.resolve()}.")
     subfolders = _subfolders(root)
-    if {"train", "test"} <= set(subfolders) <= set(_SPLITS):
+    if len(_SPLIT_WORDS.intersection(subfolders)) > 1:
+        if not {"train", "test"} <= set(subfolders) <= set(_SPLITS):
+            raise ValueError(
+                f"name={name!r}: {root} holds {subfolders}: a folder of splits holds 'train' and "
+                "'test', perhaps 'val', and no other."
+            )
         class_names = _subfolders(root / "train")
         parts = {key: root / key for key in subfolders}
         for part in parts.values():
@@ -137,17 +154,28 @@ def load_folder(name: str) -> Images:
     read = {key: _read_classes(part, class_names) for key, part in parts.items()}
     _warn_unreadable([path for _, bad in read.values() for path in bad])
     splits = {key: split for key, (split, _) in read.items()}
+    share = 0.2
     if "all" in splits:
-        count = np.bincount(splits["all"].y)
-        if count.min() < 3:
-            raise ValueError(
-                f"The class folder {root / class_names[int(count.argmin())]} holds "
-                f"{count.min()} readable images: at least 3 are needed, for train, val and test."
-            )
-        splits["train"], splits["test"] = hold_out(splits["all"], 0.2)
+        _at_least(3, splits["all"], root, class_names, "train, val and test")
+        splits["train"], splits["test"] = hold_out(splits["all"], share)
+        share = 0.25  # of what is left: 20% of all
     if "val" not in splits:
-        splits["train"], splits["val"] = hold_out(splits["train"], 0.2)
+        _at_least(2, splits["train"], parts.get("train", root), class_names, "train and val")
+        splits["train"], splits["val"] = hold_out(splits["train"], share)
     return Images(name, tuple(class_names), *(splits[key] for key in _SPLITS))
+
+
+def _at_least(n: int, split: Split, root: Path, names: list[str], purpose: str) -> None:
+    count = np.bincount(split.y)
+    if count.min() < n:
+        raise ValueError(
+            f"The class folder {root / names[count.argmin()]} holds too few readable images "
+            f"({count.min()}): at least {n} are needed, for {purpose}."
+        )
+
+
+def _hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
 
 
 def _subfolders(folder: Path) -> list[str]:
@@ -158,7 +186,7 @@ def _warn_unreadable(bad: list[Path]) -> None:
     if bad:
         names = ", ".join(str(path) for path in bad)
         warnings.warn(
-            f"{len(bad)} files could not be read as images and were left out: {names}.",
+            f"Left out, as they cannot be read as images ({len(bad)}): {names}.",
             UserWarning,
             stacklevel=4,
         )

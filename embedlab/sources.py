@@ -51,9 +51,12 @@ def manifest() -> dict[str, dict]:
     return _read_manifest(MANIFEST)
 
 
-def _checksum_ok(path: Path, known_hash: str) -> bool:
+def _intact(path: Path, known_hash: str) -> bool:
     algorithm, _, digest = known_hash.partition(":")
-    return pooch.file_hash(str(path), alg=algorithm) == digest
+    try:
+        return path.is_file() and pooch.file_hash(str(path), alg=algorithm) == digest
+    except FileNotFoundError:  # another process is just replacing it
+        return False
 
 
 def missing(name: str) -> list[dict]:
@@ -70,12 +73,8 @@ def missing(name: str) -> list[dict]:
         The manifest's entries, empty where the set is complete.
     """
     home = data_home()
-    return [
-        entry
-        for entry in manifest()[name]["files"]
-        if not (home / entry["path"]).is_file()
-        or not _checksum_ok(home / entry["path"], entry["hash"])
-    ]
+    entries = manifest()[name]["files"]
+    return [entry for entry in entries if not _intact(home / entry["path"], entry["hash"])]
 
 
 def unavailable(name: str, reason: str) -> DataUnavailable:
@@ -108,26 +107,24 @@ def fetch(name: str) -> list[Path]:
     Raises
     ------
     DataUnavailable
-        With no network, with ``EMBEDLAB_OFFLINE=1``, with a folder that cannot be written, or
-        when every source delivered bytes with the wrong checksum.
+        With no network, with ``EMBEDLAB_OFFLINE=1``, with a folder that cannot be read or written,
+        or when every source delivered bytes with the wrong checksum.
     """
     home = data_home()
     paths = [home / entry["path"] for entry in manifest()[name]["files"]]
-    if not missing(name):
-        return paths
-    if offline():
-        raise unavailable(name, "EMBEDLAB_OFFLINE is set")
     try:
+        if not missing(name):
+            return paths
+        if offline():
+            raise unavailable(name, "EMBEDLAB_OFFLINE is set")
         home.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(home / f".{name}.lock"):
             for entry in missing(name):  # asked again: another process may have just finished
                 _download(name, entry, home / entry["path"])
-    except (PermissionError, filelock.Timeout) as error:
-        raise unavailable(name, f"the folder cannot be written: {error}") from error
+    except DataUnavailable:
+        raise
     except OSError as error:
-        if isinstance(error, DataUnavailable):
-            raise
-        raise unavailable(name, f"the folder cannot be written: {error}") from error
+        raise unavailable(name, f"the folder cannot be read or written: {error}") from error
     return paths
 
 
@@ -142,20 +139,23 @@ def _download(name: str, entry: dict, target: Path) -> None:
     free = shutil.disk_usage(target.parent).free
     if free < entry["bytes"]:
         raise unavailable(name, f"{entry['bytes']:,} bytes needed on that disk, {free:,} free")
+    # Not pooch.retrieve: its temporary file is private (mode 0600), so on a class server's mount only
+    # the one who fetched could read the set, and a killed process leaves one more each time. This
+    # name is fixed: leftovers are overwritten.
+    part = target.with_name(f".{target.name}.part")
     reasons = []
-    for base in manifest()[name]["urls"]:
-        downloader = pooch.HTTPDownloader(progressbar=True, timeout=TIMEOUT)
-        try:
-            pooch.retrieve(
-                base + target.name,
-                known_hash=entry["hash"],
-                fname=target.name,
-                path=target.parent,
-                downloader=downloader,
-            )
-            return
-        except requests.exceptions.RequestException as error:
-            reasons.append(f"{base}: {type(error).__name__}")
-        except ValueError:  # pooch's word for a wrong checksum; it has removed the file
+    try:
+        for base in manifest()[name]["urls"]:
+            download = pooch.HTTPDownloader(progressbar=True, timeout=TIMEOUT)
+            try:
+                download(base + target.name, str(part), None)
+            except requests.exceptions.RequestException as error:
+                reasons.append(f"{base}: {type(error).__name__}")
+                continue
+            if _intact(part, entry["hash"]):
+                part.replace(target)
+                return
             reasons.append(f"{base}: the download failed its checksum and was removed")
+    finally:
+        part.unlink(missing_ok=True)
     raise unavailable(name, "; ".join(reasons))

@@ -14,6 +14,14 @@ def one_thread():
     set_threads()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def offline():
+    """No test downloads: what is not on disk is skipped, and said."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EMBEDLAB_OFFLINE", "1")
+        yield
+
+
 @pytest.fixture(scope="session")
 def digits() -> Images:
     return load_images("digits")

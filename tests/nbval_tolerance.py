@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 
+import nbval.kernel
 import nbval.plugin
 
 # "1.2 s", "3 min", "12 ms", "9,120 images/s": with any white space, also in a table's cell.
@@ -112,6 +113,11 @@ def _plain(outputs) -> list[dict]:
     return out
 
 
+def execute_cell_input(self, cell_input, allow_stdin=None) -> str:
+    """Run a cell as Jupyter does: with history, a trailing ``;`` silences it (nbval #194)."""
+    return self.kc.execute(cell_input, allow_stdin=allow_stdin, stop_on_error=False)
+
+
 def pytest_addoption(parser) -> None:
     """The two ini options."""
     parser.addini("nbval_atol", "numbers in notebook outputs may differ by this", default="0.02")
@@ -120,4 +126,5 @@ def pytest_addoption(parser) -> None:
 
 def pytest_configure(config) -> None:
     """Put the tolerant comparison in place."""
+    nbval.kernel.RunningKernel.execute_cell_input = execute_cell_input
     nbval.plugin.IPyNbCell.compare_outputs = compare_outputs

@@ -87,3 +87,9 @@ def test_stderr_is_not_compared(pytester, monkeypatch, request):
     monkeypatch.setenv("PYTHONPATH", str(request.config.rootpath))
     source = "import sys; print('same'); print('noise', file=sys.stderr)"
     assert run_notebook(pytester, source, "same\n") == {"passed": 1}
+
+
+def test_a_trailing_semicolon_silences_a_cell(pytester, monkeypatch, request):
+    monkeypatch.setenv("PYTHONPATH", str(request.config.rootpath))
+    assert run_notebook(pytester, "print('same')\n1 + 1;", "same\n") == {"passed": 1}
+    assert run_notebook(pytester, "print('same')\n1 + 1", "same\n") == {"failed": 1}

@@ -8,9 +8,11 @@ from sklearn.decomposition import PCA as SklearnPCA
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from embedlab import score
-from embedlab.embedders import PCA, Pixels
+from embedlab import load_images, score
+from embedlab.embedders import PCA, KernelLDA, Pixels
+from embedlab.labels import shuffled
 from embedlab.scoreboard import MEASURES, Row, pooled_row, stored_rows, table
+from embedlab.sources import DataUnavailable
 
 
 def test_a_row_has_every_measure_with_its_interval(few):
@@ -77,6 +79,21 @@ def test_table_is_sorted_by_map(few):
     assert shown.loc["PCA-2", "fit"].endswith(" s")
     assert shown.loc["PCA-2", "embeds"].endswith(" images/s")
     assert table([]).empty
+
+
+def test_the_yardstick_on_fashion_mnist():
+    """The same code on downloaded data: labels help there as well, and nonsense does not."""
+    try:
+        images = load_images("fashion-mnist", limit=(2_000, 500, 500))
+    except DataUnavailable as error:
+        pytest.skip(f"Fashion-MNIST is not tested: {error}")
+    rows = {
+        "pixels": score(Pixels(), images),
+        "kernel LDA": score(KernelLDA(), images),
+        "shuffled": score(KernelLDA().fit(images.train.x, shuffled(images.train.y)), images),
+    }
+    assert (rows["kernel LDA"].map - rows["pixels"].map).low > 0.1
+    assert (rows["pixels"].map - rows["shuffled"].map).low > 0.1
 
 
 def test_stored_scoreboards_hold_what_the_course_promises():

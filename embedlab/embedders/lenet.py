@@ -184,7 +184,10 @@ class LeNet5(Embedder):
             layers["softmax"] = layers["logits"].softmax(dim=1)
             return layers[self.layer].flatten(1)
 
-        return in_batches(activations, X, device=device)
+        try:
+            return in_batches(activations, X, device=device)
+        finally:
+            network.cpu()  # so that a fitted embedder can be saved and loaded anywhere
 
     def at(self, layer: str) -> LeNet5:
         """The same trained network, cut at another layer.
