@@ -52,14 +52,14 @@ def read_image(path: Path) -> np.ndarray:
 def _grey8(image: Image.Image) -> Image.Image:
     """16-bit, 32-bit and float greys to 8 bits: Pillow's own conversion would clip them to white.
 
-    White is 65,535, not the brightest pixel: a dark picture stays dark. Floats come in ranges of
-    0 to 1 and 0 to 255 as well, and the smallest that holds every value is taken.
+    White in 16 bits is 65,535, not the brightest pixel: a dark picture stays dark. 32-bit integers
+    and floats have no fixed white, and the least usual one that holds every value is taken.
     """
     values = np.asarray(image, np.float64)
-    whites = (1.0, 255.0, 65535.0) if image.mode == "F" else (65535.0,)
-    brightest = values.max(initial=0)
     if not np.isfinite(values).all():
         raise ValueError("the pixels are not all finite numbers")
+    whites = (65535.0,) if image.mode.startswith("I;16") else (1.0, 255.0, 65535.0)
+    brightest = values.max(initial=0)
     white = next((white for white in whites if brightest <= white), brightest)
     return Image.fromarray((values.clip(0) * (255 / white)).round().astype(np.uint8))
 

@@ -139,9 +139,9 @@ def _download(name: str, entry: dict, target: Path) -> None:
     free = shutil.disk_usage(target.parent).free
     if free < entry["bytes"]:
         raise unavailable(name, f"{entry['bytes']:,} bytes needed on that disk, {free:,} free")
-    # Not pooch.retrieve: its temporary file is private (mode 0600), so that on a class server's
-    # mount only the one who fetched could read the set, and a killed process leaves one more each
-    # time. This name is fixed: leftovers are overwritten.
+    # Not pooch.retrieve: its temporary file is private (mode 0600), so on a class server's mount
+    # only who fetched a set could read it, and each killed process leaves another. This name is
+    # fixed, and a leftover is overwritten.
     part = target.with_name(f".{target.name}.part")
     reasons = []
     try:
