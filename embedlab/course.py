@@ -17,11 +17,13 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from nbconvert import HTMLExporter
 from nbconvert.preprocessors import TagRemovePreprocessor
+from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from embedlab.claims import Verdict
+from embedlab.evidence.methods import METHODS
 from embedlab.scoreboard import MEASURES, Row
 from embedlab.sources import ROOT
 
@@ -284,14 +286,14 @@ def summary(console: Console, runs: list[Run], folder: Path) -> int:
     int
         Exit status.
     """
-    rows: dict[tuple[str, str], list[Row]] = {}
+    board: dict[str, dict[str, Row]] = {}
     for run in runs:
         for row in run.rows:
-            if set(row.measures) >= set(MEASURES):
-                rows.setdefault((row.dataset, row.name), []).append(row)
-    for dataset in dict.fromkeys(key[0] for key in rows):
+            if row.name in METHODS:  # sweeps and controls of one lesson are shown there
+                board.setdefault(row.dataset, {}).setdefault(row.name, row)
+    for dataset, rows in board.items():
         if "shuffled" not in dataset:
-            console.print(rich_table([r[0] for k, r in rows.items() if k[0] == dataset], dataset))
+            console.print(rich_table(list(rows.values()), dataset))
     changed = print_claims(console, [claim for run in runs for claim in run.claims])
     failed = [run for run in runs if run.error]
     for run in failed:
@@ -333,7 +335,7 @@ def print_claims(console: Console, claims: list[Verdict]) -> list[Verdict]:
 
 
 def rich_table(rows: list[Row], dataset: str) -> Table:
-    """The scoreboard for a terminal, with costs.
+    """The scoreboard for a terminal of eighty columns: each value above its 95% interval.
 
     Parameters
     ----------
@@ -344,10 +346,18 @@ def rich_table(rows: list[Row], dataset: str) -> Table:
     -------
     rich.table.Table
     """
-    from embedlab.scoreboard import table
-
-    frame = table(rows, cost=True).reset_index()
-    out = Table(*frame.columns, title=f"Scoreboard: {dataset}")
-    for values in frame.itertuples(index=False):
-        out.add_row(*map(str, values))
+    out = Table(
+        "method", "labels", *MEASURES.values(), "length", "fit", title=f"Scoreboard: {dataset}"
+    )
+    out.box, out.padding = box.SIMPLE_HEAD, (0, 1, 0, 0)
+    out.show_edge, out.columns[0].max_width = False, 14
+    for row in sorted(rows, key=lambda row: -row.map.value):
+        measures = [row.measures[key] for key in MEASURES]
+        out.add_row(
+            row.name,
+            "yes" if row.supervision == "labels" else "no",
+            *(f"{m.value:.3f}\n[dim]{m.low:.2f}–{m.high:.2f}[/dim]" for m in measures),
+            str(row.n_components),
+            f"{row.fit_seconds:.1f} s",
+        )
     return out
