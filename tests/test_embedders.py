@@ -88,7 +88,7 @@ def test_scikit_learns_interface(embedder, few):
         (LDA(), {"embed__n_components": [2, 9]}),
         (KernelPCA(), {"embed__n_components": [2, 16]}),
         (KernelLDA(n_landmarks=100), {"embed__n_components": [2, 9]}),
-        (LeNet5(), {"embed__epochs": [1, 20]}),
+        (LeNet5(epochs=8), {"embed__embed_dim": [1, 84]}),
     ],
     ids=lambda p: type(p).__name__ if isinstance(p, Embedder) else "",
 )
