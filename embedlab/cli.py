@@ -194,10 +194,11 @@ def test(context: typer.Context) -> None:
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def lab(context: typer.Context) -> None:
     """Open JupyterLab at the first lesson. Extra words go to jupyter lab."""
-    first = ROOT / "notebooks" / "00_start_here.ipynb"
+    first = "notebooks/00_start_here.ipynb"  # relative to the root folder of the file browser
     quiet = str(Path(__file__).parent / "templates" / "jupyter")  # no pop-up about Jupyter news
     path = os.pathsep.join(filter(None, [quiet, os.environ.get("JUPYTER_CONFIG_PATH")]))
-    command = [sys.executable, "-m", "jupyterlab", str(first), *context.args]
+    root = f"--ServerApp.root_dir={ROOT}"
+    command = [sys.executable, "-m", "jupyterlab", root, first, *context.args]
     try:
         done = subprocess.run(command, cwd=ROOT, env={**os.environ, "JUPYTER_CONFIG_PATH": path})
     except KeyboardInterrupt:

@@ -125,7 +125,7 @@ def test_lab_opens_the_first_lesson_without_the_news(monkeypatch):
 
     monkeypatch.setattr(cli.subprocess, "run", run)
     assert invoke("lab", "--no-browser").exit_code == 0
-    assert seen["command"][-2].endswith("notebooks/00_start_here.ipynb")
+    assert seen["command"][-2] == "notebooks/00_start_here.ipynb"
     assert seen["command"][-1] == "--no-browser"
     folder = seen["env"]["JUPYTER_CONFIG_PATH"].split(os.pathsep)[0]
     config = Path(folder, "labconfig", "page_config.json").read_text()
