@@ -90,6 +90,18 @@ def lessons(only: str | None = None) -> list[Path]:
     return chosen
 
 
+def _client(notebook, path: Path) -> NotebookClient:
+    """What executes a notebook beside the file it was read from."""
+    return NotebookClient(
+        notebook,
+        timeout=CELL_TIMEOUT,
+        kernel_name="python3",
+        record_timing=False,
+        extra_arguments=["--log-level=ERROR"],  # ipykernel's note on unencrypted TCP, every time
+        resources={"metadata": {"path": str(path.parent)}},
+    )
+
+
 def run_lesson(path: Path, folder: Path, environment: dict[str, str], tick) -> Run:
     """Execute a copy of a notebook below `folder` and export it as a page.
 
@@ -118,15 +130,8 @@ def run_lesson(path: Path, folder: Path, environment: dict[str, str], tick) -> R
         run.seconds = time.perf_counter() - start
         tick(run)
 
-    client = NotebookClient(
-        notebook,
-        timeout=CELL_TIMEOUT,
-        kernel_name="python3",
-        record_timing=False,
-        extra_arguments=["--log-level=ERROR"],  # ipykernel's note on unencrypted TCP, every time
-        resources={"metadata": {"path": str(path.parent)}},
-        on_cell_executed=executed,
-    )
+    client = _client(notebook, path)
+    client.on_cell_executed = executed
     try:
         client.execute(env={**environment, "EMBEDLAB_RECORD": str(log)})
     except CellExecutionError as error:
@@ -160,14 +165,7 @@ def refresh(path: Path) -> None:
         Where a cell fails; the file is then left as it was.
     """
     notebook = nbformat.read(path, as_version=4)
-    client = NotebookClient(
-        notebook,
-        timeout=CELL_TIMEOUT,
-        kernel_name="python3",
-        record_timing=False,
-        extra_arguments=["--log-level=ERROR"],  # ipykernel's note on unencrypted TCP, every time
-        resources={"metadata": {"path": str(path.parent)}},
-    )
+    client = _client(notebook, path)
     # No progress bars, nothing of this machine's: the outputs are those of the embedded data.
     environment = {**os.environ, "TQDM_DISABLE": "1", "EMBEDLAB_DEVICE": "cpu"}
     environment.pop("EMBEDLAB_DATASET", None)

@@ -19,14 +19,10 @@ def random_mistakes(y: np.ndarray, share: float, seed: int = 0) -> np.ndarray:
     -------
     ndarray of int64, shape (N,)
     """
-    _check_share(share)
     rng = np.random.default_rng(seed)
-    classes = np.unique(y)
-    wrong = rng.permutation(len(y))[: round(share * len(y))]
+    classes, wrong = np.unique(y), _chosen(y, share, rng)
     shift = rng.integers(1, len(classes), len(wrong))  # never 0: each of these labels is wrong
-    out = y.copy()
-    out[wrong] = classes[(np.searchsorted(classes, y[wrong]) + shift) % len(classes)]
-    return out
+    return _moved_on(y, wrong, shift)
 
 
 def systematic_mistakes(y: np.ndarray, share: float, seed: int = 0) -> np.ndarray:
@@ -43,12 +39,7 @@ def systematic_mistakes(y: np.ndarray, share: float, seed: int = 0) -> np.ndarra
     -------
     ndarray of int64, shape (N,)
     """
-    _check_share(share)
-    classes = np.unique(y)
-    wrong = np.random.default_rng(seed).permutation(len(y))[: round(share * len(y))]
-    out = y.copy()
-    out[wrong] = classes[(np.searchsorted(classes, y[wrong]) + 1) % len(classes)]
-    return out
+    return _moved_on(y, _chosen(y, share, np.random.default_rng(seed)), 1)
 
 
 def shuffled(y: np.ndarray, seed: int = 0) -> np.ndarray:
@@ -66,6 +57,16 @@ def shuffled(y: np.ndarray, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).permutation(y)
 
 
-def _check_share(share: float) -> None:
+def _chosen(y: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
+    """Positions of the labels to spoil, none twice."""
     if not 0 <= share <= 1:
         raise ValueError(f"share={share!r} must lie between 0 and 1.")
+    return rng.permutation(len(y))[: round(share * len(y))]
+
+
+def _moved_on(y: np.ndarray, wrong: np.ndarray, shift: np.ndarray | int) -> np.ndarray:
+    """A copy of `y`, its labels at `wrong` moved on by `shift` classes, from the last to the first."""
+    classes, position = np.unique(y, return_inverse=True)
+    out = y.copy()
+    out[wrong] = classes[(position[wrong] + shift) % len(classes)]
+    return out
