@@ -65,7 +65,7 @@ def _chosen(y: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray
 
 
 def _moved_on(y: np.ndarray, wrong: np.ndarray, shift: np.ndarray | int) -> np.ndarray:
-    """A copy of `y`, its labels at `wrong` moved on by `shift` classes, from the last to the first."""
+    """A copy of `y`, its labels at `wrong` moved `shift` classes on, past the last to the first."""
     classes, position = np.unique(y, return_inverse=True)
     out = y.copy()
     out[wrong] = classes[(position[wrong] + shift) % len(classes)]

@@ -14,7 +14,7 @@ import nbval.kernel
 import nbval.plugin
 
 # "1.2 s", "3 min", "12 ms", "9,120 images/s": with any white space, also in a table's cell.
-MACHINE = re.compile(r"\b[\d,]+(?:\.\d+)?\s*(?:ms|s|min|images/s)\b")
+MACHINE = re.compile(r"\b[\d,]+(?:\.\d+)?[ \t]*(?:ms|s|min|images/s)\b")
 NUMBER = re.compile(r"(?<![\w.])[-+−]?\d[\d,]*\.\d+(?:e[-+]?\d+)?(?!\w|\.\d)")
 PICTURE = re.compile(r"data:image/png;base64,[A-Za-z0-9+/=]+")
 

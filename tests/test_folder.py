@@ -1,0 +1,472 @@
+"""Folders of images as people have them: every colour mode, and files that are no images."""
+
+from __future__ import annotations
+
+import re
+import struct
+import warnings
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from embedlab import load_images
+
+RED, GREEN, BLUE, YELLOW, WHITE = (255, 0, 0), (0, 160, 0), (0, 0, 255), (255, 255, 0), (255,) * 3
+# Of a picture's quarters, in reading order. No turn or mirroring leaves them where they are.
+COLOURS = (RED, GREEN, BLUE, YELLOW)
+
+
+def quarters(values=COLOURS, size: tuple[int, int] = (64, 64)) -> Image.Image:
+    """A picture whose quarters are plain: top left, top right, bottom left, bottom right."""
+    width, height = size
+    pixels = np.asarray(values)[np.array([[0, 1], [2, 3]])]
+    pixels = pixels.repeat(height // 2, axis=0).repeat(width // 2, axis=1)
+    return Image.fromarray(pixels if np.ndim(values) == 1 else pixels.astype(np.uint8))
+
+
+def quarters_of(x: np.ndarray) -> np.ndarray:
+    """The colours, 0 to 255, in the middle of each quarter of one loaded image: shape (4, 3)."""
+    return x[:, [8, 8, 24, 24], [8, 24, 8, 24]].T * 255
+
+
+def save(image: Image.Image, path: Path, **options) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image.save(path, **options)
+    return path
+
+
+def plain(folder: Path, n: int, colour=RED) -> None:
+    """`n` images of nearly `colour`, no two alike."""
+    for i in range(n):
+        image = Image.new("RGB", (40, 40), colour)
+        image.paste((10 + i, 20, 30), (0, 0, 20, 20))
+        save(image, folder / f"{i:03}.png")
+
+
+def load(root: Path):
+    """Load a folder that must give no warning."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        return load_images(f"folder:{root}")
+
+
+@pytest.fixture
+def load_one(tmp_path):
+    """A function that saves an image, loads the folder it lies in, and returns its pixels."""
+
+    def result(image: Image.Image, file_name: str, **options) -> np.ndarray:
+        for split in ("train", "val"):
+            for name in "ab":
+                plain(tmp_path / split / name, 1)
+        plain(tmp_path / "test/b", 1)
+        save(image, tmp_path / "test/a" / file_name, **options)
+        images = load(tmp_path)
+        assert images.test.y.tolist() == [0, 1]
+        x = images.test.x
+        assert x.shape == (2, 3, 32, 32)
+        assert x.dtype == np.float32
+        assert x.min() >= 0
+        assert x.max() <= 1
+        return x[0]
+
+    return result
+
+
+@pytest.mark.parametrize("suffix", ["png", "bmp", "webp", "tif", "jpg"])
+def test_rgb(load_one, suffix):
+    options = {"webp": {"lossless": True}, "jpg": {"quality": 95}}.get(suffix, {})
+    x = load_one(quarters(), f"image.{suffix}", **options)
+    np.testing.assert_allclose(quarters_of(x), COLOURS, atol=4)
+
+
+def test_grey(load_one):
+    x = load_one(quarters(np.uint8([0, 85, 170, 255])), "grey.png")
+    np.testing.assert_allclose(quarters_of(x), np.transpose([[0, 85, 170, 255]] * 3), atol=0.01)
+
+
+def test_black_and_white(load_one):
+    x = load_one(quarters(np.uint8([0, 255, 255, 0])).convert("1"), "bits.png")
+    np.testing.assert_allclose(quarters_of(x), np.transpose([[0, 255, 255, 0]] * 3), atol=0.01)
+
+
+def palette_image() -> Image.Image:
+    image = quarters(np.uint8([0, 1, 2, 3]))
+    image.putpalette(np.ravel(COLOURS).tolist())
+    assert image.mode == "P"
+    return image
+
+
+@pytest.mark.parametrize("suffix", ["png", "gif", "tif"])
+def test_palette(load_one, suffix):
+    x = load_one(palette_image(), f"palette.{suffix}")
+    np.testing.assert_allclose(quarters_of(x), COLOURS, atol=0.01)
+
+
+@pytest.mark.parametrize("suffix", ["png", "gif"])
+def test_palette_with_a_transparent_colour(load_one, suffix):
+    x = load_one(palette_image(), f"palette.{suffix}", transparency=2)
+    np.testing.assert_allclose(quarters_of(x), [RED, GREEN, WHITE, YELLOW], atol=0.01)
+
+
+def test_palette_with_a_half_transparent_colour(load_one):
+    x = load_one(palette_image(), "palette.png", transparency=bytes([255, 255, 127, 0]))
+    np.testing.assert_allclose(quarters_of(x), [RED, GREEN, (128, 128, 255), WHITE], atol=1)
+
+
+def test_transparency_is_laid_on_white(load_one):
+    rgba = [(*RED, 255), (*GREEN, 0), (*BLUE, 127), (0, 0, 0, 0)]
+    x = load_one(quarters(rgba), "rgba.png")
+    np.testing.assert_allclose(quarters_of(x), [RED, WHITE, (128, 128, 255), WHITE], atol=1)
+
+
+def test_grey_with_transparency(load_one):
+    image = quarters(np.uint8([0, 100, 200, 0]))
+    image.putalpha(quarters(np.uint8([255, 255, 0, 127])))
+    assert image.mode == "LA"
+    x = load_one(image, "la.png")
+    np.testing.assert_allclose(quarters_of(x), np.transpose([[0, 100, 255, 128]] * 3), atol=1)
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_16_bit_greys_are_scaled_and_not_clipped(load_one, suffix):
+    image = quarters(np.uint16([0, 10_000, 40_000, 65_535]))
+    assert image.mode == "I;16"
+    x = load_one(image, f"deep.{suffix}")
+    np.testing.assert_allclose(quarters_of(x)[:, 0], [0, 38.9, 155.6, 255], atol=0.6)
+
+
+def test_a_dark_16_bit_image_stays_dark(load_one):
+    x = load_one(quarters(np.uint16([0, 100, 200, 250])), "dark.png")
+    assert x.max() <= 1.01 / 255
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.int32([0, 13_107, 52_428, 65_535]),
+        np.int32([0, 51, 204, 255]),
+        np.float32([0, 0.2, 0.8, 1]),
+        np.float32([0, 51, 204, 255]),
+        np.float32([-7, 13_107, 52_428, 65_535]),
+        np.float32([0, 200_000, 800_000, 1_000_000]),
+    ],
+)
+def test_32_bit_and_float_greys(load_one, values):
+    x = load_one(quarters(values), "scan.tif")
+    np.testing.assert_allclose(quarters_of(x)[:, 0], [0, 51, 204, 255], atol=0.6)
+
+
+def test_cmyk(load_one):
+    image = quarters().convert("CMYK")
+    x = load_one(image, "print.jpg", quality=95)
+    np.testing.assert_allclose(quarters_of(x), COLOURS, atol=8)
+
+
+UPRIGHT_TO_STORED = {
+    1: None,
+    3: Image.Transpose.ROTATE_180,
+    6: Image.Transpose.ROTATE_90,  # a viewer turns it by 90 degrees clockwise
+    8: Image.Transpose.ROTATE_270,
+}
+
+
+@pytest.mark.parametrize("orientation", UPRIGHT_TO_STORED)
+@pytest.mark.parametrize("size", [(96, 64), (1_200, 800)])  # the large one is decoded reduced
+def test_exif_rotated(load_one, orientation, size):
+    turn = UPRIGHT_TO_STORED[orientation]
+    upright = quarters(size=size)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored = upright.transpose(turn) if turn is not None else upright
+    x = load_one(stored, "phone.jpg", exif=exif, quality=95)
+    np.testing.assert_allclose(quarters_of(x), COLOURS, atol=8)
+
+
+@pytest.mark.parametrize("size", [(120, 40), (40, 120), (1_800, 600)])
+def test_the_centre_square_is_taken(load_one, size):
+    """Green in the middle, red beyond: nothing is squeezed, and nothing red gets in."""
+    image, side = Image.new("RGB", size, RED), min(size)
+    left, top = (size[0] - side) // 2, (size[1] - side) // 2
+    image.paste(GREEN, (left, top, left + side, top + side))
+    x = load_one(image, "long.png")
+    red, green, blue = x[:, 2:-2, 2:-2] * 255
+    np.testing.assert_allclose(green, 160, atol=2)
+    np.testing.assert_allclose([red, blue], 0, atol=2)  # 1 or 2 where Lanczos rings at an edge
+
+
+def png_header(width: int, height: int) -> bytes:
+    """A PNG file of a few bytes that claims to be of this size."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        )
+
+    size = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    body = chunk(b"IHDR", size) + chunk(b"IDAT", zlib.compress(b"\0" * 100)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + body
+
+
+def spoil(folder: Path) -> list[Path]:
+    """Files that are not readable images; returns their paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    whole = save(quarters(size=(320, 320)), folder / "whole.jpg").read_bytes()
+    (folder / "whole.jpg").unlink()
+    scan = quarters(np.float32([0, 1, 2, np.nan]))
+    texture = save(quarters(), folder / "texture.dds").read_bytes()
+    bad = {
+        "enormous.png": png_header(60_000, 60_000),
+        "empty.png": b"",
+        "text.jpg": b"These are my holiday pictures, all of them.\n" * 20,
+        "truncated.jpg": whole[: len(whole) // 2],
+        "texture.dds": texture[:80] + b"\x90\0\0\0" + texture[84:],  # NotImplementedError
+        "Thumbs.db": b"\0" * 300,
+    }
+    for name, body in bad.items():
+        (folder / name).write_bytes(body)
+    return [*(folder / name for name in bad), save(scan, folder / "nan.tif")]
+
+
+def load_with_warnings(root: Path):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        images = load_images(f"folder:{root}")
+    return images, caught
+
+
+def listed(message: str, paths: list[Path]) -> list[Path]:
+    return [path for path in paths if str(path) in message]
+
+
+def test_unreadable_files_are_listed_in_one_warning_and_the_rest_loads(tmp_path):
+    plain(tmp_path / "a", 5)
+    plain(tmp_path / "b", 5, BLUE)
+    bad = spoil(tmp_path / "a") + spoil(tmp_path / "b/deeper")
+    images, caught = load_with_warnings(tmp_path)
+    (warning,) = caught
+    assert warning.category is UserWarning
+    assert warning.filename == __file__  # it points at the caller's line
+    message = str(warning.message)
+    assert listed(message, bad) == bad
+    assert "(14)" in message
+    assert not re.search(r"\d{3}\.png", message.replace(str(tmp_path), ""))
+    y = np.concatenate([images.train.y, images.val.y, images.test.y])
+    assert np.bincount(y).tolist() == [5, 5]
+
+
+@pytest.mark.parametrize("split", ["train", "val", "test"])
+def test_one_warning_for_all_splits(tmp_path, split):
+    for part in ("train", "val", "test"):
+        plain(tmp_path / part / "a", 2)
+        plain(tmp_path / part / "b", 2)
+    bad = spoil(tmp_path / "train/a") + spoil(tmp_path / split / "b")
+    images, caught = load_with_warnings(tmp_path)
+    (warning,) = caught
+    assert listed(str(warning.message), bad) == bad
+    assert len(images.train) == len(images.val) == len(images.test) == 4
+
+
+@pytest.mark.parametrize("side", [120, 300])  # Pillow only warns below twice its bound
+def test_a_whole_image_past_pillows_bound_is_listed_and_not_decoded(tmp_path, monkeypatch, side):
+    plain(tmp_path / "a", 3)
+    plain(tmp_path / "b", 3)
+    large = save(quarters(size=(side, side)), tmp_path / "a/large.png")
+    assert len(load(tmp_path).train) == 3  # it is a good image ...
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10_000)
+    images, caught = load_with_warnings(tmp_path)
+    (warning,) = caught
+    assert warning.category is UserWarning
+    assert listed(str(warning.message), [large]) == [large]  # ... but too large
+    assert len(images.train) == 2
+
+
+def test_pillows_remarks_on_damaged_metadata_are_not_passed_on(load_one, tmp_path):
+    exif = Image.Exif()
+    exif[0x010E] = "a description " * 20
+    damaged = exif.tobytes()[:-40]
+    path = save(quarters(), tmp_path / "elsewhere.jpg", exif=damaged)
+    with pytest.warns(UserWarning, match="Skipping tag"), Image.open(path) as image:
+        image.getexif().get(0x010E)
+    path.unlink()
+    x = load_one(quarters(), "image.jpg", exif=damaged, quality=95)
+    np.testing.assert_allclose(quarters_of(x), COLOURS, atol=4)
+
+
+def test_hidden_files_and_folders_are_ignored(tmp_path):
+    root = tmp_path / ".cache/pictures"  # the way to the folder may be hidden
+    plain(root / "a", 3)
+    plain(root / "b", 3)
+    plain(root / "a/more", 2, GREEN)
+    plain(root / ".git", 3)
+    plain(root / "a/.ipynb_checkpoints", 3)
+    plain(root / "b/more/.thumbnails/small", 3)
+    save(quarters(), root / "b/.hidden.png")
+    (root / "b/._b.jpg").write_bytes(b"what a Mac leaves on a stick")
+    (root / ".DS_Store").write_bytes(b"\0")
+    (root / "README.txt").write_text("about these pictures")
+    images = load(root)
+    assert images.class_names == ("a", "b")
+    y = np.concatenate([images.train.y, images.val.y, images.test.y])
+    assert np.bincount(y).tolist() == [5, 3]
+
+
+def refused(root: Path, error: type[Exception] = ValueError) -> str:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        with pytest.raises(error) as caught:
+            load_images(f"folder:{root}")
+    return str(caught.value)
+
+
+def test_an_empty_class_folder(tmp_path):
+    plain(tmp_path / "a", 3)
+    plain(tmp_path / "b", 3)
+    (tmp_path / "nothing").mkdir()
+    message = refused(tmp_path)
+    assert str(tmp_path / "nothing") in message
+    assert "no readable image" in message
+
+
+def test_a_class_of_unreadable_files(tmp_path):
+    plain(tmp_path / "a", 3)
+    spoil(tmp_path / "broken")
+    message = refused(tmp_path)
+    assert str(tmp_path / "broken") in message
+    assert "no readable image" in message
+
+
+def test_nothing_but_unreadable_files(tmp_path):
+    spoil(tmp_path / "a")
+    spoil(tmp_path / "b")
+    assert str(tmp_path / "a") in refused(tmp_path)
+
+
+def test_too_few_readable_images(tmp_path):
+    plain(tmp_path / "a", 9)
+    plain(tmp_path / "few", 2)
+    spoil(tmp_path / "few")
+    message = refused(tmp_path)
+    assert str(tmp_path / "few") in message
+    assert "(2): at least 3 are needed" in message
+
+
+def test_too_few_training_images_to_set_some_aside(tmp_path):
+    plain(tmp_path / "train/a", 9)
+    plain(tmp_path / "train/few", 1)
+    for name in ("a", "few"):
+        plain(tmp_path / "test" / name, 4)
+    message = refused(tmp_path)
+    assert str(tmp_path / "train/few") in message
+    assert "(1): at least 2 are needed" in message
+
+
+def test_a_missing_folder(tmp_path):
+    message = refused(tmp_path / "nowhere", FileNotFoundError)
+    assert str(tmp_path / "nowhere") in message
+
+
+def test_a_file_in_place_of_the_folder(tmp_path):
+    path = save(quarters(), tmp_path / "image.png")
+    assert str(path) in refused(path, FileNotFoundError)
+
+
+@pytest.mark.parametrize("classes", [[], ["only"]])
+def test_fewer_than_two_classes(tmp_path, classes):
+    save(quarters(), tmp_path / "loose.png")
+    for name in classes:
+        plain(tmp_path / name, 5)
+    message = refused(tmp_path)
+    assert str(tmp_path) in message
+    assert "at least two class folders" in message
+    assert str(classes) in message
+
+
+def images_in(split) -> set[bytes]:
+    return {x.tobytes() for x in split.x}
+
+
+def test_a_fixed_split_of_each_class(tmp_path):
+    for name, n, colour in (("a", 10, RED), ("b", 20, GREEN), ("c", 3, BLUE)):
+        plain(tmp_path / name, n, colour)
+    images, again = load(tmp_path), load(tmp_path)
+    assert images.class_names == ("a", "b", "c")
+    assert images.name == f"folder:{tmp_path}"
+    splits = (images.train, images.val, images.test)
+    counts = [np.bincount(split.y).tolist() for split in splits]
+    assert counts == [[6, 12, 1], [2, 4, 1], [2, 4, 1]]  # 60 / 20 / 20
+    assert len(set.union(*map(images_in, splits))) == 33  # disjoint, and none is lost
+    for split, other in zip(splits, (again.train, again.val, again.test), strict=True):
+        np.testing.assert_array_equal(split.x, other.x)
+        np.testing.assert_array_equal(split.y, other.y)
+        assert split.x.dtype == np.float32
+        assert split.y.dtype == np.int64
+        corner = split.x[:, :, -1, -1] * 255
+        np.testing.assert_allclose(corner, np.array([RED, GREEN, BLUE])[split.y])  # true labels
+    assert images.test.x[0, 0, 0, 0] * 255 != pytest.approx(10)  # shuffled: not the first files
+
+
+def test_the_split_leaves_numpys_own_random_numbers_alone(tmp_path):
+    plain(tmp_path / "a", 3)
+    plain(tmp_path / "b", 3)
+    np.random.seed(0)  # noqa: NPY002
+    before = np.random.get_state()[1].copy()  # noqa: NPY002
+    load(tmp_path)
+    np.testing.assert_array_equal(before, np.random.get_state()[1])  # noqa: NPY002
+
+
+SIZES = {"train": 5, "val": 2, "test": 3}
+
+
+@pytest.mark.parametrize("parts", [("train", "val", "test"), ("train", "test")])
+def test_splits_made_by_hand_are_kept(tmp_path, parts):
+    colours = {"train": RED, "val": GREEN, "test": BLUE}
+    for part in parts:
+        for name in ("cat", "dog"):
+            plain(tmp_path / part / name, SIZES[part], colours[part])
+    images = load(tmp_path)
+    assert images.class_names == ("cat", "dog")
+    sizes = [SIZES[p] for p in colours] if "val" in parts else [4, 1, 3]  # a fifth of train
+    for part, n in zip(colours, sizes, strict=True):
+        split = getattr(images, part)
+        assert np.bincount(split.y).tolist() == [n, n]
+        source = part if part in parts else "train"
+        corner = split.x[:, :, -1, -1] * 255
+        np.testing.assert_allclose(corner, [colours[source]] * (2 * n))
+    if "val" not in parts:
+        assert not images_in(images.train[images.train.y == 0]) & images_in(
+            images.val[images.val.y == 0]
+        )
+
+
+@pytest.mark.parametrize("other", ["val", "test"])
+@pytest.mark.parametrize("classes", [("a", "c"), ("a",), ("a", "b", "c")])
+def test_splits_by_hand_with_other_classes(tmp_path, other, classes):
+    for part in ("train", "val", "test"):
+        for name in classes if part == other else ("a", "b"):
+            plain(tmp_path / part / name, 2)
+    message = refused(tmp_path)
+    assert str(tmp_path / other) in message
+    assert str(tmp_path / "train") in message
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [("train", "val"), ("train", "valid"), ("train", "test", "validation"), ("test", "val")],
+)
+def test_splits_are_not_taken_for_classes(tmp_path, parts):
+    """A test set learnt as the class 'test' would give figures that mean nothing."""
+    for part in parts:
+        for name in "ab":
+            plain(tmp_path / part / name, 3)
+    message = refused(tmp_path)
+    assert str(tmp_path) in message
+    assert str(sorted(parts)) in message
+
+
+def test_train_can_be_a_class(tmp_path):
+    for name in ("car", "plane", "train"):
+        plain(tmp_path / name, 3)
+    assert load(tmp_path).class_names == ("car", "plane", "train")
