@@ -44,5 +44,7 @@ class Affine:
         shift = 2 * self.shift * u[3:]  # grid_sample's coordinates span 2
         rows = torch.stack([cos, shear * cos - sin, shift[0], sin, shear * sin + cos, shift[1]])
         matrix = rows.T.reshape(-1, 2, 3).to(x.device, x.dtype)
-        grid = F.affine_grid(matrix, list(x.shape), align_corners=False)
-        return F.grid_sample(x, grid, align_corners=False)
+        # Not in bf16, where a place in the image would be known to a tenth of a pixel only.
+        with torch.autocast(x.device.type, enabled=False):
+            grid = F.affine_grid(matrix, list(x.shape), align_corners=False)
+            return F.grid_sample(x, grid, align_corners=False)

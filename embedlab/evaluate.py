@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils.validation import check_array, check_consistent_length, column_or_1d
 
 from embedlab.intervals import Measure
 
@@ -29,6 +30,7 @@ def normalised(vectors: np.ndarray) -> np.ndarray:
     -------
     ndarray of float32, shape (N, D)
     """
+    vectors = check_array(vectors, input_name="vectors", dtype=(np.float32, np.float64))
     length = np.linalg.norm(vectors, axis=1, keepdims=True)
     return (vectors / np.where(length > 0, length, 1)).astype(np.float32)
 
@@ -177,6 +179,8 @@ def mean_average_precision(vectors: np.ndarray, y: np.ndarray, block: int = 512)
     -------
     ndarray of float64, shape (N,)
     """
+    y = column_or_1d(y)
+    check_consistent_length(vectors, y)
     n = len(y)
     order = np.random.default_rng(0).permutation(n)
     v, y = normalised(vectors)[order], np.asarray(y)[order]

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from functools import cache
 
 import numpy as np
+from scipy import stats
 
 N_BOOT = 2_000
 LEVEL = 0.95
@@ -40,6 +41,10 @@ class Measure:
     value: float
     effects: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
     dataset: str = ""
+
+    def __post_init__(self):
+        if not all(np.isfinite(numbers).all() for numbers in (self.value, *self.effects.values())):
+            raise ValueError(f"{self.name} on {self.dataset!r} is not finite.")
 
     @classmethod
     def from_units(cls, name: str, dataset: str = "", **units: np.ndarray) -> Measure:
@@ -91,9 +96,10 @@ class Measure:
         total = np.full(N_BOOT, self.value)
         for source, effect in self.effects.items():
             if len(effect) > 1:
-                # A bootstrap of n units underestimates the variance by (n - 1) / n: with three
-                # seeds that matters.
-                widen = np.sqrt(len(effect) / (len(effect) - 1))
+                # A bootstrap of n units underestimates the variance by (n - 1) / n, and its tails
+                # are those of a normal, not of Student's t: with five seeds both matter.
+                n = len(effect)
+                widen = np.sqrt(n / (n - 1)) * stats.t.ppf(0.975, n - 1) / stats.norm.ppf(0.975)
                 total += widen * (_resampled_shares(source, len(effect)) @ effect)
         return total
 
@@ -115,7 +121,9 @@ class Measure:
                     "a paired comparison needs the same ones."
                 )
             else:  # different trainings: two sources of chance, not one
-                effects[source + " of the other side"] = -effect
+                while source in effects:
+                    source += " of the other side"
+                effects[source] = -effect
         return Measure(self.name, self.value - other.value, effects, self.dataset)
 
     def on_other_images(self, dataset: str) -> Measure:
@@ -168,6 +176,10 @@ def pooled(measures: Sequence[Measure], source: str = "seed") -> Measure:
     Measure
     """
     first = measures[0]
+    if {(m.name, m.dataset) for m in measures} != {(first.name, first.dataset)}:
+        raise ValueError("measures must be of one name and one data set.")
+    if source in first.effects:
+        raise ValueError(f"source={source!r} is pooled already.")
     effects = {key: np.mean([m.effects[key] for m in measures], axis=0) for key in first.effects}
     values = np.array([m.value for m in measures])
     if len(values) > 1:

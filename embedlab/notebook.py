@@ -86,7 +86,7 @@ class Source:
 
     def _repr_html_(self) -> str:
         return "".join(
-            f"<details><summary>Show the code: <code>{where}</code></summary>"
+            f"<details><summary>Show the code: <code>{html.escape(where)}</code></summary>"
             f"<pre>{html.escape(code)}</pre></details>"
             for where, code in self.parts
         )

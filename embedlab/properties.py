@@ -54,6 +54,8 @@ def r2_probe(train, val, test, dataset: str = "") -> Measure:
     best = max(models, key=lambda model: model.score(b, val[1]))
     missed = np.square(test[1] - best.predict(c))
     spread = np.square(test[1] - test[1].mean())
+    if not spread.any():
+        raise ValueError("test: the property is the same for every image.")
     share = missed.mean() / spread.mean()
     # R squared is a ratio of means: each image's contribution is its first-order influence.
     influence = (missed - share * spread) / spread.mean()

@@ -123,9 +123,11 @@ def score(embedder, images: Images, name: str | None = None) -> Row:
     ValueError
         Where the vectors are not finite, or not one an image.
     """
+    _check_classes(images)
     seconds = None
     try:
         check_is_fitted(embedder)
+        embedder.transform(images.train.x[:1])  # a Pipeline asks its last step only
     except NotFittedError:
         start = time.perf_counter()
         embedder.fit(images.train.x, images.train.y)
@@ -149,6 +151,18 @@ def score(embedder, images: Images, name: str | None = None) -> Row:
     )
     record("row", **row.to_dict())
     return row
+
+
+def _check_classes(images: Images) -> None:
+    """Every class needs five training images for the 5-shot test, two test images for mAP."""
+    for key, least in (("train", 5), ("test", 2)):
+        labels, count = np.unique(getattr(images, key).y, return_counts=True)
+        if count.min() < least:
+            short = images.class_names[labels[count.argmin()]]
+            raise ValueError(
+                f"images: {key} of {images.name!r} holds {count.min()} images of class {short!r}, "
+                f"at least {least} are needed."
+            )
 
 
 def _checked(vectors, n: int, embedder) -> np.ndarray:

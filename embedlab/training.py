@@ -77,6 +77,7 @@ def train(
     TrainingDiverged
         At the first epoch whose loss is not finite.
     """
+    epochs, batch_size, seed = int(epochs), int(batch_size), int(seed)  # torch refuses NumPy's
     device = device or pick_device()
     fast = device.type == "cuda" if fast is None else fast
     to_device(network, device, fast).train()

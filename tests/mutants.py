@@ -109,8 +109,8 @@ MUTANTS = (
         "a kernel a hundred times too narrow",
         ("01", "02"),
         "embedlab/embedders/linear.py",
-        "return float(1 / np.median",
-        "return float(100 / np.median",
+        "return float(1 / np.median(distances",
+        "return float(100 / np.median(distances",
     ),
     Mutant(
         "a reconstruction that hands the image back",

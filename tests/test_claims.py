@@ -45,7 +45,8 @@ def test_a_changed_verdict_is_marked(capsys):
     assert not claim("C0", "words", measure(0.8), ">", measure(0.7), expect="holds").changed
 
 
-def test_a_record_binds_on_embedded_data_only():
+def test_a_record_does_not_bind_on_a_set_of_the_readers_choice(monkeypatch):
+    monkeypatch.setenv("EMBEDLAB_DATASET", "folder:mine")
     left, right = measure(0.8, dataset="folder:mine"), measure(0.7, dataset="folder:mine")
     assert not claim("C0", "words", left, ">", right, expect="fails").changed
 
@@ -88,3 +89,8 @@ def test_margins_are_those_written_down():
     scores = {"linear", "knn", "five_shot", "map", "accuracy", "share", "r2"}
     assert {k: MARGINS[k] for k in scores} == dict.fromkeys(scores, 0.02)
     assert MARGINS["log_error"] == 0.1
+
+
+def test_what_is_not_a_number_is_refused():
+    with pytest.raises(ValueError, match="not finite"):
+        measure(np.nan)

@@ -43,6 +43,11 @@ def test_passes(stored, new):
         ("loss 0.5", "loss nan"),
         ("version 1.2.3", "version 1.2.4"),
         ("9 shots", "8 shots"),
+        ("std   0.050\nmin   0.010", "std   0.950\nmin   0.010"),
+        ("accuracy 0.951 min 0.300", "accuracy 0.100 min 0.300"),
+        ("images 1029\ns 0.5", "images 7\ns 0.5"),
+        ("max(5, min(30", "max(6, min(30"),
+        ("grade N", "grade 0.5"),
     ],
 )
 def test_fails(stored, new):

@@ -7,6 +7,7 @@ import copy
 import numpy as np
 import torch
 import torch.nn.functional as F
+from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from embedlab.augment import Affine
@@ -145,7 +146,7 @@ class LeNet5(Embedder):
             check_positive(self.epochs, "epochs")
         check_positive(self.batch_size, "batch_size")
         classes, target = np.unique(y, return_inverse=True)
-        with seeded(self.seed):
+        with seeded(int(self.seed)):
             network = LeNet5Network(X.shape[1], len(classes), self.embed_dim)
         device = pick_device()
         epochs = self.epochs or round(
@@ -201,6 +202,7 @@ class LeNet5(Embedder):
         -------
         LeNet5
         """
+        check_is_fitted(self, "fit_seconds_")
         other = copy.copy(self)
         other.layer = layer
         other._check(np.empty((1, *self.image_shape_)))
@@ -240,5 +242,5 @@ class RandomEncoder(LeNet5):
 
     def _fit(self, X, y):
         self._check(X)
-        with seeded(self.seed):
+        with seeded(int(self.seed)):
             self.network_ = LeNet5Network(X.shape[1], 10, self.embed_dim).eval()

@@ -32,7 +32,7 @@ class Pixels(Embedder):
         pass
 
     def _transform(self, X):
-        return X.reshape(len(X), -1)
+        return X.reshape(len(X), -1).copy()  # whoever changes the vectors must not change images
 
 
 class PCA(_Flattened):
@@ -200,4 +200,7 @@ def median_gamma(X: np.ndarray, sample: int = 500) -> float:
     from scipy.spatial.distance import pdist
 
     flat = X.reshape(len(X), -1)[:: max(1, len(X) // sample)]
-    return float(1 / np.median(pdist(flat, "sqeuclidean")))
+    distances = pdist(flat, "sqeuclidean")
+    if not distances.any():
+        raise ValueError("X: all images are equal, so a kernel has no width.")
+    return float(1 / np.median(distances[distances > 0]))

@@ -52,6 +52,10 @@ def _test_nearest(answer):
         raise Wrong("This is distance, not direction: a short vector can point the same way.")
     if found != [0, 1, 2]:
         raise Wrong(f"For the first test the order should be [0, 1, 2], yours is {found}.")
+    # By the sum of absolute values in place of the length, the order would be another.
+    found = np.asarray(answer(np.array([1.0, 1.0]), np.array([[1.0, 0.1], [3.0, 0.9]]), 1))
+    if found.ravel().tolist() != [1]:
+        raise Wrong("For k = 1 and two vectors near each other it fails: is length the L2 norm?")
 
 
 search = Exercise(
@@ -129,6 +133,8 @@ def _test_average_precision(answer):
         ([False, True], 1, 1 / 2),
         ([True, False, False, True], 2, 3 / 4),
         ([True, False, False], 2, 1 / 2),
+        ([True], 2, 1 / 2),
+        ([False, True, True], 2, 7 / 12),
         ([False, False], 3, 0.0),
     ):
         got = value(relevant, n)

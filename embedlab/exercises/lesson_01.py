@@ -63,6 +63,8 @@ def _test_pca(answer):
     if got.shape != (len(X), 2):
         raise Wrong(f"For X of shape {X.shape} and 2 components return (40, 2), not {got.shape}.")
     if _same_up_to_sign(got, right):
+        if np.asarray(answer(X, 3)).shape != (len(X), 3):
+            raise Wrong("For 3 components you do not return three columns: use n_components.")
         return
     for wrong, why in (
         (_not_centred, "The mean was not subtracted: the first axis points at the mean."),
@@ -193,8 +195,8 @@ def _upside_down(scores, y):
 
 def _test_fisher(answer):
     rng = np.random.default_rng(0)
-    y = np.repeat([0, 1, 2], [5, 10, 20])
-    scores = rng.normal(size=35) + 2.0 * y
+    y = np.repeat([3, 7, 9], [5, 10, 20])  # labels need not be 0, 1, 2
+    scores = rng.normal(size=35) + 0.7 * y
     got, right = float(answer(scores, y)), fisher_ratio_solution(scores, y)
     if np.isclose(got, right):
         return

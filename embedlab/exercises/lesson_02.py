@@ -154,6 +154,12 @@ def _test_spoil(answer):
         )
     if wrong > 400:
         raise Wrong(f"{wrong} labels are wrong instead of 400: choose exactly that many positions.")
+    if (got[400:] == y[400:]).all():
+        raise Wrong(
+            "The first labels are spoilt and the others are not: choose positions at random."
+        )
+    if (np.asarray(answer(y, 0.1, np.random.default_rng(0))) != y).sum() != 100:
+        raise Wrong("With another share the number of wrong labels is off: use `share`.")
     shift = np.unique((got - y)[got != y] % 10)
     if len(shift) < 9:
         raise Wrong("Not every other class occurs: these mistakes are systematic, not random.")
