@@ -89,6 +89,10 @@ def course(
     """Run the lessons, then show the scoreboard, the claims and where the pages are."""
     from embedlab.course import run_course
 
+    if dataset == "faces":
+        raise _fail("faces has two classes, and the lessons need at least five.")
+    if dataset and dataset.startswith("folder:"):  # kernels start in notebooks/
+        dataset = f"folder:{Path(dataset.removeprefix('folder:')).expanduser().resolve()}"
     try:
         status = run_course(dataset, only, jobs)
     except ValueError as error:

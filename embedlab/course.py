@@ -121,6 +121,8 @@ def run_lesson(path: Path, folder: Path, environment: dict[str, str], tick) -> R
     """
     notebook = nbformat.read(path, as_version=4)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    for cell in code:  # below a failing cell the page must not show what was stored
+        cell.outputs, cell.execution_count = [], None
     run, start = Run(path, cells=len(code)), time.perf_counter()
     log = folder / f"{path.stem}.jsonl"
     log.unlink(missing_ok=True)
@@ -133,7 +135,7 @@ def run_lesson(path: Path, folder: Path, environment: dict[str, str], tick) -> R
     client = _client(notebook, path)
     client.on_cell_executed = executed
     try:
-        client.execute(env={**environment, "EMBEDLAB_RECORD": str(log)})
+        client.execute(env={**environment, "EMBEDLAB_RECORD": str(log), "TQDM_DISABLE": "1"})
     except CellExecutionError as error:
         run.error = f"cell {run.done} of {run.cells}: {error.ename}: {error.evalue}"
     except Exception as error:  # a dead kernel or a time-out: this lesson's failure, not the run's

@@ -72,9 +72,9 @@ def test_the_dataset_reaches_the_lesson(small_course):
     write(
         small_course / "notebooks",
         "03_env",
-        "import os; assert os.environ['EMBEDLAB_DATASET'] == 'faces'",
+        "import os; assert os.environ['EMBEDLAB_DATASET'] == 'photo-crops'",
     )
-    assert course.run_course("faces", "03", 1) == 0
+    assert course.run_course("photo-crops", "03", 1) == 0
 
 
 def test_pages_need_no_network_and_keep_reveals_folded(tmp_path):

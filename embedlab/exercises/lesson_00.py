@@ -56,6 +56,12 @@ def _test_nearest(answer):
     found = np.asarray(answer(np.array([1.0, 1.0]), np.array([[1.0, 0.1], [3.0, 0.9]]), 1))
     if found.ravel().tolist() != [1]:
         raise Wrong("For k = 1 and two vectors near each other it fails: is length the L2 norm?")
+    rng = np.random.default_rng(0)
+    query, gallery = rng.normal(size=8), rng.normal(size=(30, 8))
+    if not np.array_equal(
+        np.asarray(answer(query, gallery, 5)), nearest_solution(query, gallery, 5)
+    ):
+        raise Wrong("For 30 vectors of 8 numbers the five positions, best first, are others.")
 
 
 search = Exercise(

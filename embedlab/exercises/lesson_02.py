@@ -93,12 +93,12 @@ cut_the_head = Exercise(
 
 
 def spoil(y, share, rng):
-    """A copy of the labels y (0 to 9) of which exactly this share is wrong."""
+    """A copy of y (labels 0 to 9), exactly this share wrong: any of the other nine, at random."""
     return ...
 
 
 def spoil_solution(y, share, rng):
-    """A copy of the labels y (0 to 9) of which exactly this share is wrong."""
+    """A copy of y (labels 0 to 9), exactly this share wrong: any of the other nine, at random."""
     out = y.copy()
     chosen = rng.permutation(len(y))[: round(share * len(y))]
     out[chosen] = (y[chosen] + rng.integers(1, 10, len(chosen))) % 10
