@@ -23,7 +23,9 @@ doctor: .venv/ready
 	$(BIN)/embedlab doctor
 
 benchmarks: .venv/ready
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.txt -e ".[benchmarks]"
 	$(BIN)/python benchmarks/bench_score.py
+	$(BIN)/python benchmarks/bench_simclr.py
 
 # uv installs in half a minute what takes pip minutes. UV_TORCH_BACKEND=cpu gets the small torch.
 .venv/ready: requirements.txt pyproject.toml

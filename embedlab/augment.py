@@ -1,19 +1,83 @@
 """Random views of a whole batch at once, as tensor operations on the batch's device.
 
-Each view is an object called with a batch and a seeded generator; no image is touched on its own.
+Each view is an object called with a batch and a seeded generator, ``view(x, generator)``: images
+(N, C, H, W) in [0, 1] come in, as many of the same shape go out. No image is touched on its own.
+:class:`Compose` puts views in a row, :class:`Sometimes` applies one to some of the images.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 
 import torch
 import torch.nn.functional as F
 
+View = Callable[[torch.Tensor, torch.Generator], torch.Tensor]
+
+# The luma of a colour (ITU-R BT.601): what remains of it in a black-and-white photograph.
+LUMA = (0.299, 0.587, 0.114)
+# Luma and two colour axes, the YIQ of American television: turning the latter turns the hue.
+YIQ = (LUMA, (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112))
+
+
+class _Strengths:
+    """Parameters of a view: finite, none negative, and those in `shares` at most 1."""
+
+    shares: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        for field in fields(self):
+            value = getattr(self, field.name)
+            top = 1.0 if field.name in self.shares else math.inf
+            if not isinstance(value, int | float) or not 0 <= value <= top or value == math.inf:
+                limit = "from 0 to 1" if top == 1 else "of at least 0"
+                raise ValueError(
+                    f"{type(self).__name__}: {field.name}={value!r} must be a number {limit}."
+                )
+
+
+def _draw(x: torch.Tensor, generator: torch.Generator, *shape: int) -> torch.Tensor:
+    """Uniform numbers in [-1, 1), (*shape, N): drawn where the generator lives, the CPU.
+
+    So a seed gives the same views on every device.
+    """
+    return (2 * torch.rand(*shape, len(x), generator=generator) - 1).to(x.device, torch.float32)
+
+
+def _an_image(numbers: torch.Tensor) -> torch.Tensor:
+    """(N,) to (N, 1, 1, 1), to act on images."""
+    return numbers[:, None, None, None]
+
+
+def _sample(x: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
+    """`x` where `grid` says, bilinear; outside is black."""
+    # Not in bf16, where a place in the image would be known to a tenth of a pixel only.
+    with torch.autocast(x.device.type, enabled=False):
+        return F.grid_sample(x, grid.to(x.dtype), align_corners=False)
+
+
+def _affine_grid(matrix: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    """The places (N, H, W, 2) that the pixels of `x` come from, for matrices (N, 2, 3).
+
+    What ``F.affine_grid`` gives, in a third of the time on a CPU.
+    """
+    row, column = (_centres(side, x.device)[:, None] for side in x.shape[2:])
+    across, down, shift = matrix[:, None, None].unbind(dim=4)  # each (N, 1, 1, 2)
+    return column * across + (row[:, None] * down + shift)
+
+
+def _centres(side: int, device: torch.device) -> torch.Tensor:
+    """Where the pixels of a side lie in grid_sample's coordinates, which span [-1, 1]."""
+    return (2 * torch.arange(side, device=device) + 1) / side - 1
+
+
+# --- where things are -------------------------------------------------------------------------
+
 
 @dataclass(frozen=True)
-class Affine:
+class Affine(_Strengths):
     """Rotate, scale, shear and shift each image of a batch by its own random amount.
 
     Parameters
@@ -35,16 +99,336 @@ class Affine:
 
     def __call__(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """Warp every image of `x`, (N, C, H, W), with bilinear sampling; outside is black."""
-        # Drawn on the CPU, so that a seed gives the same views on every device.
-        u = 2 * torch.rand(5, len(x), generator=generator) - 1
+        u = _draw(x, generator, 5)
         angle = u[0] * math.radians(self.degrees)
         shear = torch.tan(u[1] * math.radians(self.shear))
         size = 1 / (1 + u[2] * self.scale)  # grid_sample asks where each pixel comes from
         cos, sin = size * torch.cos(angle), size * torch.sin(angle)
         shift = 2 * self.shift * u[3:]  # grid_sample's coordinates span 2
         rows = torch.stack([cos, shear * cos - sin, shift[0], sin, shear * sin + cos, shift[1]])
-        matrix = rows.T.reshape(-1, 2, 3).to(x.device, x.dtype)
-        # Not in bf16, where a place in the image would be known to a tenth of a pixel only.
+        return _sample(x, _affine_grid(rows.T.reshape(-1, 2, 3), x))
+
+
+@dataclass(frozen=True)
+class Elastic(_Strengths):
+    """Warp each image smoothly, as if drawn on rubber.
+
+    Parameters
+    ----------
+    strength : float
+        Largest displacement of a control point along each axis, as a share of the image's side.
+    points : int
+        Control points along each side; the displacement between them is a bicubic surface.
+
+    References
+    ----------
+    Simard, Steinkraus and Platt (2003), Best practices for convolutional neural networks applied
+    to visual document analysis.
+    """
+
+    strength: float = 0.06
+    points: int = 4
+
+    def __post_init__(self):
+        super().__post_init__()
+        if not isinstance(self.points, int) or self.points < 2:
+            raise ValueError(f"Elastic: points={self.points!r} must be a whole number from 2 up.")
+
+    def __call__(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Warp every image of `x`, (N, C, H, W), with bilinear sampling; outside is black."""
+        coarse = 2 * self.strength * _draw(x, generator, self.points, self.points, 2)
+        rows, columns = (self._surface(side, x.device) for side in x.shape[2:])
         with torch.autocast(x.device.type, enabled=False):
-            grid = F.affine_grid(matrix, list(x.shape), align_corners=False)
-            return F.grid_sample(x, grid, align_corners=False)
+            move = torch.einsum("hp,pqcn,wq->nhwc", rows, coarse, columns)
+        still = torch.eye(2, 3, device=x.device)[None]
+        return _sample(x, _affine_grid(still, x) + move)
+
+    def _surface(self, side: int, device: torch.device) -> torch.Tensor:
+        """How much each control point moves each pixel of a side, (side, points).
+
+        Bicubic interpolation is linear: these are its answers to each control point on its own.
+        """
+        alone = torch.eye(self.points, device=device)[None, None]
+        size = (side, self.points)
+        return F.interpolate(alone, size, mode="bicubic", align_corners=True)[0, 0]
+
+
+@dataclass(frozen=True)
+class ResizedCrop(_Strengths):
+    """Cut a random rectangle out of each image and enlarge it to the whole.
+
+    Parameters
+    ----------
+    area : float
+        Smallest share of the image's area that is kept; the largest is all of it.
+    ratio : float
+        Largest ratio of the rectangle's sides, either way; at least 1.
+    """
+
+    area: float = 0.4
+    ratio: float = 4 / 3
+    shares = ("area",)
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.area == 0 or self.ratio < 1:
+            raise ValueError(
+                f"ResizedCrop: area={self.area} must be above 0 and ratio={self.ratio} at least 1."
+            )
+
+    def __call__(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Crop every image of `x`, (N, C, H, W), with bilinear sampling."""
+        u = _draw(x, generator, 4)
+        area = self.area + (1 - self.area) * (u[0] + 1) / 2
+        stretch = torch.exp(u[1] * math.log(self.ratio) / 2)
+        side = area.sqrt()
+        width, height = (side * stretch).clamp(max=1), (side / stretch).clamp(max=1)
+        zero = torch.zeros_like(width)
+        left, top = u[2] * (1 - width), u[3] * (1 - height)
+        rows = torch.stack([width, zero, left, zero, height, top])
+        return _sample(x, _affine_grid(rows.T.reshape(-1, 2, 3), x))
+
+
+@dataclass(frozen=True)
+class Flip(_Strengths):
+    """Mirror some of the images, left for right.
+
+    Parameters
+    ----------
+    p : float
+        Probability for each image.
+    """
+
+    p: float = 0.5
+    shares = ("p",)
+
+    def __call__(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Mirror images of `x`, (N, C, H, W)."""
+        return _some(lambda images: images.flip(3), x, self.p, generator)
+
+
+# --- light and colour -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Brightness(_Strengths):
+    """Multiply each image by a number of its own, then cut at 1.
+
+    Parameters
+    ----------
+    strength : float
+        The factor lies in ``1 ± strength``, and is never negative.
+    """
+
+    strength: float = 0.4
+
+    def __call__(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Brighten or darken images (N, C, H, W)."""
+        return _blend(x, x.new_zeros(()), self.strength, generator)
+
+
+@dataclass(frozen=True)
+class Contrast(_Strengths):
+    """Move each image away from its mean brightness or towards it.
+
+    Parameters
+    ----------
+    strength : float
+        The factor lies in ``1 ± strength``, and is never negative.
+    """
+
+    strength: float = 0.4
+
+    def __call__(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Stretch or flatten the contrast of images (N, C, H, W)."""
+        mean = _grey(x.mean(dim=(2, 3), keepdim=True))
+        return _blend(x, mean, self.strength, generator)
+
+
+@dataclass(frozen=True)
+class Saturation(_Strengths):
+    """Move each image away from its black-and-white version or towards it.
+
+    Parameters
+    ----------
+    strength : float
+        The factor lies in ``1 ± strength``, and is never negative. No effect on one channel.
+    """
+
+    strength: float = 0.4
+
+    def __call__(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Make the colours of images (N, C, H, W) stronger or weaker."""
+        return _blend(x, _grey(x), self.strength, generator)
+
+
+@dataclass(frozen=True)
+class Hue(_Strengths):
+    """Turn the colours of each image round the colour circle.
+
+    A rotation in the YIQ colour space: its luma stays as it is, which HSV's would not.
+
+    Parameters
+    ----------
+    strength : float
+        Largest turn either way, as a share of the circle, at most 0.5. No effect on one channel.
+    """
+
+    strength: float = 0.1
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.strength > 0.5:
+            raise ValueError(f"Hue: strength={self.strength} must be at most 0.5, half a circle.")
+
+    def __call__(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Turn the hue of images (N, C, H, W)."""
+        angle = 2 * math.pi * self.strength * _draw(x, generator)
+        if x.shape[1] == 1:
+            return x
+        to_yiq = torch.tensor(YIQ, device=x.device)
+        turn = torch.eye(3, device=x.device).repeat(len(x), 1, 1)
+        turn[:, 1, 1] = turn[:, 2, 2] = torch.cos(angle)
+        turn[:, 2, 1] = torch.sin(angle)
+        turn[:, 1, 2] = -turn[:, 2, 1]
+        with torch.autocast(x.device.type, enabled=False):
+            matrix = torch.linalg.inv(to_yiq) @ turn @ to_yiq  # (N, 3, 3)
+            return (matrix.to(x.dtype) @ x.flatten(2)).view_as(x).clamp_(0, 1)
+
+
+@dataclass(frozen=True)
+class Greyscale(_Strengths):
+    """Take the colour out of some of the images.
+
+    Parameters
+    ----------
+    p : float
+        Probability for each image. No effect on one channel.
+    """
+
+    p: float = 0.2
+    shares = ("p",)
+
+    def __call__(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Make images of `x`, (N, C, H, W), black and white, in as many channels."""
+        return _some(_grey, x, self.p, generator)
+
+
+# --- detail -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Blur(_Strengths):
+    """Blur each image by a Gaussian of its own width.
+
+    Parameters
+    ----------
+    sigma : float
+        Largest standard deviation, in pixels.
+    """
+
+    sigma: float = 1.0
+
+    def __call__(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Blur images (N, C, H, W); at the border the Gaussian is cut and made whole again."""
+        sigma = (self.sigma * (_draw(x, generator) + 1) / 2).clamp(min=0.1)[:, None, None, None]
+        rows, columns = (_gaussian(side, sigma).to(x.dtype) for side in x.shape[2:])
+        with torch.autocast(x.device.type, enabled=False):
+            return rows @ x @ columns.mT
+
+
+@dataclass(frozen=True)
+class Noise(_Strengths):
+    """Add Gaussian noise to each pixel, then cut to [0, 1].
+
+    Parameters
+    ----------
+    sigma : float
+        Standard deviation.
+    """
+
+    sigma: float = 0.1
+
+    def __call__(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Add noise to images (N, C, H, W)."""
+        noise = torch.randn(x.shape, generator=generator).to(x.device, x.dtype)
+        return (x + self.sigma * noise).clamp_(0, 1)
+
+
+# --- putting views together -------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Compose:
+    """Several views, one after the other.
+
+    Parameters
+    ----------
+    views : sequence of views
+    """
+
+    views: tuple[View, ...]
+
+    def __call__(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Pass `x`, (N, C, H, W), through each view in turn."""
+        for view in self.views:
+            x = view(x, generator)
+        return x
+
+
+@dataclass(frozen=True)
+class Sometimes:
+    """A view that only some of the images get.
+
+    Parameters
+    ----------
+    view : view
+    p : float
+        Probability for each image.
+    """
+
+    view: View
+    p: float = 0.8
+
+    def __post_init__(self):
+        if not 0 <= self.p <= 1:
+            raise ValueError(f"Sometimes: p={self.p!r} must be a number from 0 to 1.")
+
+    def __call__(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Pass images of `x`, (N, C, H, W), through the view."""
+        return _some(lambda images: self.view(images, generator), x, self.p, generator)
+
+
+def _some(
+    change: Callable[[torch.Tensor], torch.Tensor],
+    x: torch.Tensor,
+    p: float,
+    generator: torch.Generator,
+) -> torch.Tensor:
+    """`x` with each image changed with probability `p`; only those are computed."""
+    u = torch.rand(len(x), generator=generator)
+    chosen = (u < p).nonzero()[:, 0].to(x.device)  # found on the CPU, so no GPU has to wait
+    out = x.clone()
+    if len(chosen):
+        out[chosen] = change(x[chosen]).expand(len(chosen), *x.shape[1:])
+    return out
+
+
+def _grey(x: torch.Tensor) -> torch.Tensor:
+    """The luma of images (N, C, H, W), (N, 1, H, W)."""
+    if x.shape[1] == 1:
+        return x
+    red, green, blue = x.split(1, dim=1)
+    return LUMA[0] * red + LUMA[1] * green + LUMA[2] * blue
+
+
+def _blend(x: torch.Tensor, other: torch.Tensor, strength: float, generator) -> torch.Tensor:
+    """``other + factor * (x - other)``, the factor of each image in 1 ± strength, cut to [0, 1]."""
+    factor = _an_image((1 + strength * _draw(x, generator)).clamp(min=0))
+    return torch.lerp(other, x, factor.to(x.dtype)).clamp_(0, 1)
+
+
+def _gaussian(side: int, sigma: torch.Tensor) -> torch.Tensor:
+    """Matrices (N, 1, side, side) that blur along a side as a convolution would."""
+    place = torch.arange(side, device=sigma.device, dtype=torch.float32)
+    return torch.softmax(-(place[:, None] - place).square() / (2 * sigma.square()), dim=3)

@@ -121,6 +121,9 @@ def evidence(
     names: Annotated[list[str] | None, typer.Argument(help="Default: every experiment.")] = None,
     dataset: Dataset = None,
     jobs: Jobs = None,
+    only: Annotated[
+        list[str] | None, typer.Option(help="A condition, such as SimCLR; keeps the other rows.")
+    ] = None,
 ) -> None:
     """Run the sweeps, seeds and ablations whose results the lessons draw, and store them."""
     from embedlab.evidence import experiments, run
@@ -130,12 +133,16 @@ def evidence(
     unknown = sorted(set(names or ()) - set(known))
     if unknown:
         raise _fail(f"no such experiment: {', '.join(unknown)}. Use {', '.join(known)}.")
+    if only and len(names or ()) != 1:
+        raise _fail("--only needs the name of one experiment.")
     refused = []
     for name in names or known:
         for where in [dataset] if dataset else known[name].datasets:
             try:
                 typer.echo(f"{name} on {where}: {known[name].about}")
-                typer.echo(f"  written to {run(name, where, jobs).relative_to(ROOT)}")
+                typer.echo(f"  written to {run(name, where, jobs, only).relative_to(ROOT)}")
+            except ValueError as error:
+                raise _fail(error) from error
             except DataUnavailable as error:
                 refused.append(f"{name} on {where}")
                 typer.echo(f"  NOT RUN. {error}", err=True)

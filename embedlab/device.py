@@ -69,6 +69,24 @@ class Budget:
     limit: tuple[int, int, int] | None
     epochs: float
 
+    def epochs_for(self, n: int, most: int, images: int) -> int:
+        """How long to train where the user does not say.
+
+        Parameters
+        ----------
+        n : int
+            Training images.
+        most : int
+            Epochs where they are few.
+        images : int
+            Where they are many: about so many are seen in all, in at least five epochs.
+
+        Returns
+        -------
+        int
+        """
+        return round(self.epochs * max(5, min(most, images // n)))
+
 
 def pick_budget(device: torch.device) -> Budget:
     """The larger budget on a GPU: every image and twice the epochs.

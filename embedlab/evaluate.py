@@ -256,3 +256,27 @@ def measure_all(train, val, test, dataset: str = "") -> dict[str, Measure]:
         "map": {"image": mean_average_precision(*test)},
     }
     return {name: Measure.from_units(name, dataset, **u) for name, u in units.items()}
+
+
+def reconstruction_error(
+    x: np.ndarray, rebuilt: np.ndarray, dataset: str = "", where: np.ndarray | None = None
+) -> Measure:
+    """Logarithm of the mean squared error of rebuilt images, so that differences are ratios.
+
+    Parameters
+    ----------
+    x, rebuilt : ndarray of float, shape (N, C, H, W)
+    dataset : str
+    where : ndarray of bool, shape (H, W), optional
+        Pixels that count; default all.
+
+    Returns
+    -------
+    Measure
+        ``"log_error"``; ``np.exp(measure.value)`` is the mean squared error a pixel.
+    """
+    missed = np.square(np.asarray(rebuilt, np.float64) - x).mean(axis=1)  # (N, H, W)
+    missed = missed.mean(axis=(1, 2)) if where is None else missed[:, where].mean(axis=1)
+    error = missed.mean()
+    # The logarithm of a mean: each image's contribution is its first-order influence.
+    return Measure.from_units("log_error", dataset, image=np.log(error) + missed / error - 1)

@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
 
+from embedlab.evaluate import nearest
 from embedlab.intervals import Measure
 
 
@@ -60,3 +61,39 @@ def r2_probe(train, val, test, dataset: str = "") -> Measure:
     # R squared is a ratio of means: each image's contribution is its first-order influence.
     influence = (missed - share * spread) / spread.mean()
     return Measure.from_units("r2", dataset, image=1 - share - influence)
+
+
+def shared_by_neighbours(
+    vectors: np.ndarray, values: np.ndarray, k: int = 9, dataset: str = ""
+) -> Measure:
+    """How much of a property an image shares with its nearest neighbours by cosine.
+
+    For numbers: one less the mean squared difference, over that of random pairs. For classes: the
+    share of neighbours of the same class, chance taken off. So both are 1 where neighbours are
+    equal and 0 where they are no more alike than any two images.
+
+    Parameters
+    ----------
+    vectors : ndarray of float, shape (N, D)
+    values : ndarray, shape (N,)
+        Floats are a property in numbers, integers are classes.
+    k : int
+        Neighbours.
+    dataset : str
+
+    Returns
+    -------
+    Measure
+        ``"share"``. Its interval is over the images as queries.
+    """
+    found = nearest(vectors, k)
+    if np.issubdtype(values.dtype, np.floating):
+        unlike = np.square(values[found] - values[:, None]).mean(axis=1)
+        by_chance = 2 * values.var(ddof=1)  # the mean over all pairs of different images
+    else:
+        unlike = (values[found] != values[:, None]).mean(axis=1)
+        count = np.unique(values, return_counts=True)[1]
+        by_chance = 1 - (count * (count - 1)).sum() / (len(values) * (len(values) - 1))
+    if by_chance == 0:
+        raise ValueError("values: the property is the same for every image.")
+    return Measure.from_units("share", dataset, image=1 - unlike / by_chance)

@@ -19,9 +19,10 @@ class TrainingDiverged(RuntimeError):
 
 @contextmanager
 def seeded(seed: int):
-    """Everything torch draws inside comes from `seed`; the generator outside is left as it was."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    """Everything torch draws inside comes from `seed`; the generators outside are left alone."""
+    gpus = [torch.cuda.current_device()] if torch.cuda.is_available() else []
+    with torch.random.fork_rng(devices=gpus):
+        torch.manual_seed(int(seed))  # torch refuses NumPy's
         yield
 
 
@@ -75,7 +76,7 @@ def train(
     Raises
     ------
     TrainingDiverged
-        At the first epoch whose loss is not finite.
+        Where the loss is not finite; the network is then of no use.
     """
     epochs, batch_size, seed = int(epochs), int(batch_size), int(seed)  # torch refuses NumPy's
     device = device or pick_device()
@@ -86,26 +87,35 @@ def train(
     optimizer = torch.optim.AdamW(network.parameters(), lr=lr, weight_decay=weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, epochs * steps)
     curve = []
-    for epoch in tqdm(range(epochs), desc=label, unit="epoch", delay=1, leave=False):
-        order = torch.randperm(n, generator=generator)
-        total = torch.zeros((), device=device)
-        for index in order[: steps * batch_size].chunk(steps):
-            optimizer.zero_grad(set_to_none=True)
-            with torch.autocast(device.type, torch.bfloat16, enabled=fast):
-                value = loss(network, index.to(device), generator)
-            value.backward()
-            optimizer.step()
-            total += value.detach()
-            used_lr = schedule.get_last_lr()[0]
-            schedule.step()
-        curve.append(total.item() / steps)  # the one place that waits for the device
-        if not np.isfinite(curve[-1]):
-            raise TrainingDiverged(
-                f"{label}: the loss became {curve[-1]} by step {(epoch + 1) * steps} "
-                f"at learning rate {used_lr:.2g}: try a smaller lr."
-            )
+    with seeded(seed):  # dropout draws from the global generator
+        for epoch in tqdm(range(epochs), desc=label, unit="epoch", delay=1, leave=False):
+            order = torch.randperm(n, generator=generator)
+            losses, rates = [], []
+            for index in order[: steps * batch_size].chunk(steps):
+                optimizer.zero_grad(set_to_none=True)
+                with torch.autocast(device.type, torch.bfloat16, enabled=fast):
+                    value = loss(network, index.to(device), generator)
+                value.backward()
+                optimizer.step()
+                losses.append(value.detach())
+                rates.append(schedule.get_last_lr()[0])
+                schedule.step()
+            losses = torch.stack(losses).cpu()  # the one place that waits for the device
+            _check_finite(losses, rates, epoch * steps, label)
+            curve.append(losses.mean().item())
     network.to("cpu", memory_format=torch.contiguous_format).eval()
     return curve
+
+
+def _check_finite(losses: torch.Tensor, rates: list[float], done: int, label: str) -> None:
+    """Stop at an epoch's first loss that is not finite; `done` steps came before the epoch."""
+    bad = (~losses.isfinite()).nonzero()
+    if len(bad):
+        i = int(bad[0])
+        raise TrainingDiverged(
+            f"{label}: the loss became {losses[i]:.0f} at step {done + i + 1}, "
+            f"learning rate {rates[i]:.2g}: try a smaller lr."
+        )
 
 
 def as_tensor(x: np.ndarray) -> torch.Tensor:
@@ -124,25 +134,31 @@ def as_tensor(x: np.ndarray) -> torch.Tensor:
 
 @torch.inference_mode()
 def in_batches(
+    network: nn.Module,
     function: Callable[[torch.Tensor], torch.Tensor],
     x: np.ndarray,
     batch_size: int = 1024,
-    device: torch.device | None = None,
 ) -> np.ndarray:
-    """Apply a function of tensors to an array, a batch at a time.
+    """Apply what a network can do to an array, a batch at a time, on the best device there is.
 
     Parameters
     ----------
+    network : torch.nn.Module
+        On the device while this runs, and on the CPU again when it returns: so a fitted embedder
+        can be saved and loaded anywhere.
     function : callable
-        Tensor (B, ...) on `device` to tensor (B, D).
+        The network or something that calls it: tensor (B, ...) to tensor (B, ...).
     x : ndarray of float32, shape (N, ...)
     batch_size : int
-    device : torch.device, optional
 
     Returns
     -------
-    ndarray of float32, shape (N, D)
+    ndarray of float32, shape (N, ...)
     """
-    device = device or pick_device()
-    batches = as_tensor(x).split(batch_size)
-    return np.concatenate([function(b.to(device)).float().cpu().numpy() for b in batches])
+    device = pick_device()
+    network.to(device)
+    try:
+        batches = as_tensor(x).split(batch_size)
+        return np.concatenate([function(b.to(device)).float().cpu().numpy() for b in batches])
+    finally:
+        network.cpu()

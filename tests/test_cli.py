@@ -65,6 +65,8 @@ def test_fetch_offline_is_one_clear_sentence(tmp_path):
     [
         (("fetch", "mnist"), "no such set: mnist"),
         (("evidence", "nothing"), "no such experiment: nothing"),
+        (("evidence", "--only", "SimCLR"), "--only needs the name of one experiment"),
+        (("evidence", "scoreboard", "--only", "SimKLR"), "only='SimKLR' is no condition"),
         (("course", "--only", "99"), "only='99'"),
         (("scoreboard", "--dataset", "nothing"), "no stored scoreboard for 'nothing'"),
     ],

@@ -13,7 +13,19 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
-from embedlab.embedders import LDA, PCA, KernelLDA, KernelPCA, LeNet5, Pixels, RandomEncoder
+from embedlab.embedders import (
+    LDA,
+    PCA,
+    Autoencoder,
+    KernelLDA,
+    KernelPCA,
+    LeNet5,
+    Pixels,
+    RandomConv,
+    RandomEncoder,
+    SimCLR,
+    Triplet,
+)
 from embedlab.embedders.base import Embedder
 from embedlab.embedders.lenet import C3_TABLE, LAYERS, LeNet5Network
 
@@ -25,6 +37,10 @@ ALL = [
     KernelPCA(8),
     KernelLDA(n_landmarks=100),
     LeNet5(epochs=2),
+    RandomConv(),
+    Autoencoder(8, epochs=2),
+    SimCLR(epochs=2),
+    Triplet(epochs=2),
 ]
 NAMES = [type(e).__name__ for e in ALL]
 LABELLED = [e for e in ALL if e.supervision == "labels"]
@@ -46,21 +62,26 @@ def test_same_seed_same_vectors_bit_for_bit(embedder, few):
     np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize("embedder", [RandomEncoder, LeNet5], ids=lambda e: e.__name__)
+@pytest.mark.parametrize(
+    "embedder",
+    [RandomEncoder, RandomConv, LeNet5, Autoencoder, SimCLR, Triplet],
+    ids=lambda e: e.__name__,
+)
 def test_another_seed_other_vectors(embedder, few):
-    kwargs = {"epochs": 1} if embedder is LeNet5 else {}
+    kwargs = {} if embedder in (RandomEncoder, RandomConv) else {"epochs": 1}
     a, b = (
         embedder(seed=s, **kwargs).fit(few.train.x, few.train.y).transform(few.test.x)
         for s in (0, 1)
     )
-    assert np.abs(a - b).max() > 0.1
+    assert np.abs(a - b).max() > 0.05
 
 
-def test_a_fit_leaves_torchs_generator_alone(few):
+@each
+def test_a_fit_leaves_torchs_generator_alone(embedder, few):
     torch.manual_seed(7)
     expected = torch.rand(3)
     torch.manual_seed(7)
-    LeNet5(epochs=1).fit(few.train.x, few.train.y)
+    clone(embedder).fit(few.train.x, few.train.y)
     assert torch.equal(torch.rand(3), expected)
 
 
@@ -89,6 +110,9 @@ def test_scikit_learns_interface(embedder, few):
         (KernelPCA(), {"embed__n_components": [2, 16]}),
         (KernelLDA(n_landmarks=100), {"embed__n_components": [2, 9]}),
         (LeNet5(epochs=8), {"embed__embed_dim": [1, 84]}),
+        (Autoencoder(epochs=8), {"embed__n_components": [1, 16]}),
+        (SimCLR(epochs=4), {"embed__embed_dim": [1, 32]}),
+        (Triplet(epochs=4), {"embed__embed_dim": [1, 32]}),
     ],
     ids=lambda p: type(p).__name__ if isinstance(p, Embedder) else "",
 )
@@ -263,6 +287,15 @@ def test_predict_gives_the_labels_it_was_taught(few):
 def test_bad_parameters(kwargs, words, few):
     with pytest.raises(ValueError, match=words):
         LeNet5(**kwargs).fit(few.train.x, few.train.y)
+
+
+def test_lenet_takes_views_of_the_users_own(few):
+    from embedlab.augment import Affine, Noise
+
+    fit = lambda augment: LeNet5(epochs=2, augment=augment).fit(few.train.x, few.train.y)  # noqa: E731
+    plain, mild, noisy = (fit(a).transform(few.test.x) for a in (True, [Affine()], [Noise(0.3)]))
+    np.testing.assert_array_equal(plain, mild)
+    assert not np.allclose(plain, noisy)
 
 
 def test_lenet_needs_32x32():

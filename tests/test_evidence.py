@@ -52,6 +52,29 @@ def test_run_writes_a_file_whole(tmp_path, monkeypatch):
     assert [p.name for p in path.parent.iterdir()] == ["toy.json"]
 
 
+def test_only_some_conditions_keep_the_other_rows(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "RESULTS", tmp_path)
+    monkeypatch.setattr(module, "experiments", lambda: {"toy": TOY})
+    with pytest.raises(ValueError, match=r"only: there is no toy\.json yet"):
+        module.run("toy", "digits", jobs=1, only=["b"])
+    path = module.run("toy", "digits", jobs=1)
+    content = json.loads(path.read_text())
+    content["rows"][0]["n_components"] = 7  # a mark on the row that is kept
+    content["rows"][1]["n_components"] = 7
+    path.write_text(json.dumps(content))
+    module.run("toy", "digits", jobs=1, only=["b"])
+    again = json.loads(path.read_text())
+    assert [(r["name"], r["n_components"]) for r in again["rows"]] == [("a", 7), ("b", 1_024)]
+    assert again["seconds"] >= content["seconds"]
+    with pytest.raises(ValueError, match="only='c' is no condition of 'toy': use a, b"):
+        module.run("toy", "digits", jobs=1, only=["c"])
+    content["versions"]["torch"] = "1.0"
+    path.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=r"was measured with versions .*'torch': '1\.0'"):
+        module.run("toy", "digits", jobs=1, only=["b"])
+    assert json.loads(path.read_text()) == content  # nothing was overwritten
+
+
 def test_an_interrupted_run_leaves_nothing(tmp_path, monkeypatch):
     def interrupted(condition, seed, images):
         raise KeyboardInterrupt

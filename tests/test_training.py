@@ -35,7 +35,7 @@ def test_training_finds_a_line():
 
 def test_a_loss_that_is_not_a_number_stops_with_step_and_learning_rate():
     network = nn.Linear(1, 1)
-    with pytest.raises(TrainingDiverged, match=r"step 4 at learning rate 0\.\d+"):
+    with pytest.raises(TrainingDiverged, match=r"nan at step 1, learning rate 0\.\d+"):
         train(
             network,
             lambda n, i, g: n(torch.zeros(1, 1)).sum() * float("nan"),
@@ -87,23 +87,9 @@ def test_read_only_arrays_are_copied(rng):
 
 def test_in_batches_is_the_whole_at_once(rng):
     x = rng.random((10, 3)).astype(np.float32)
-    np.testing.assert_array_equal(in_batches(lambda b: b * 2, x, batch_size=3), x * 2)
-
-
-def test_affine_is_seeded_and_moves_each_image_its_own_way():
-    x = torch.rand(4, 1, 32, 32)
-    views = [Affine()(x, torch.Generator().manual_seed(0)) for _ in range(2)]
-    assert torch.equal(*views)
-    same = Affine()(x[:1].repeat(4, 1, 1, 1), torch.Generator().manual_seed(0))
-    assert not torch.allclose(same[0], same[1])
-    assert views[0].min() >= 0
-    assert views[0].max() <= 1
-
-
-def test_affine_of_strength_zero_changes_nothing():
-    x = torch.rand(3, 3, 32, 32)
-    out = Affine(0, 0, 0, 0)(x, torch.Generator().manual_seed(0))
-    torch.testing.assert_close(out, x, atol=1e-5, rtol=1e-5)
+    network = nn.Identity()
+    whole = in_batches(network, lambda b: network(b) * 2, x, batch_size=3)
+    np.testing.assert_array_equal(whole, x * 2)
 
 
 @pytest.mark.parametrize("axis", [0, 1])

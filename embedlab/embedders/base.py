@@ -161,3 +161,31 @@ def check_positive(value, name: str) -> None:
     """
     if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
         raise ValueError(f"{name}={value!r} must be a whole number of at least 1.")
+
+
+def check_side(X: np.ndarray, side: int = 32) -> None:
+    """Raise ValueError unless the images are `side` by `side` pixels, as a network needs them.
+
+    Parameters
+    ----------
+    X : ndarray, shape (N, C, H, W)
+    side : int
+    """
+    if X.shape[2:] != (side, side):
+        raise ValueError(f"X must hold {side}x{side} images, got {X.shape[2]}x{X.shape[3]}.")
+
+
+def check_range(value, name: str, low: float, high: float = np.inf) -> None:
+    """Raise ValueError unless `value` is a finite number above `low` and at most `high`.
+
+    Parameters
+    ----------
+    value : float
+    name : str
+        Of the argument, for the message.
+    low, high : float
+    """
+    number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    if not number or not low < value <= high or not np.isfinite(value):
+        limit = "" if high == np.inf else f" and at most {high:g}"
+        raise ValueError(f"{name}={value!r} must be a number above {low:g}{limit}.")

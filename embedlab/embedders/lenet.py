@@ -10,9 +10,9 @@ import torch.nn.functional as F
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from embedlab.augment import Affine
+from embedlab.augment import Affine, Compose, View
 from embedlab.device import pick_budget, pick_device
-from embedlab.embedders.base import Embedder, check_positive
+from embedlab.embedders.base import Embedder, check_positive, check_side
 from embedlab.training import as_tensor, in_batches, seeded, train
 
 LAYERS = ("c1", "s2", "c3", "s4", "c5", "fc84", "logits", "softmax")
@@ -86,8 +86,9 @@ class LeNet5(Embedder):
         Units of the layer before the last; 84 in the paper.
     layer : str
         Whose activations ``transform`` gives, flattened: one of ``LAYERS``.
-    augment : bool
-        Show each training image a little turned, scaled, sheared and shifted, anew each time.
+    augment : bool or sequence of views
+        Show each training image a little turned, scaled, sheared and shifted, anew each time; or
+        as these views of :mod:`embedlab.augment` change it.
     epochs : int, optional
         Default: 30, and fewer where there are many images, so that training sees about 160,000.
         More on a GPU, see :func:`embedlab.device.pick_budget`.
@@ -117,7 +118,7 @@ class LeNet5(Embedder):
         self,
         embed_dim: int = 84,
         layer: str = "fc84",
-        augment: bool = True,
+        augment: bool | tuple[View, ...] = True,
         epochs: int | None = None,
         batch_size: int = 64,
         lr: float = 5e-3,
@@ -137,8 +138,7 @@ class LeNet5(Embedder):
         check_positive(self.embed_dim, "embed_dim")
         if self.layer not in LAYERS:
             raise ValueError(f"layer={self.layer!r} must be one of {', '.join(LAYERS)}.")
-        if X.shape[2:] != (32, 32):
-            raise ValueError(f"X must hold 32x32 images, got {X.shape[2]}x{X.shape[3]}.")
+        check_side(X)
 
     def _fit(self, X, y):
         self._check(X)
@@ -146,14 +146,12 @@ class LeNet5(Embedder):
             check_positive(self.epochs, "epochs")
         check_positive(self.batch_size, "batch_size")
         classes, target = np.unique(y, return_inverse=True)
-        with seeded(int(self.seed)):
+        with seeded(self.seed):
             network = LeNet5Network(X.shape[1], len(classes), self.embed_dim)
         device = pick_device()
-        epochs = self.epochs or round(
-            pick_budget(device).epochs * max(5, min(30, 160_000 // len(X)))
-        )
+        epochs = self.epochs or pick_budget(device).epochs_for(len(X), most=30, images=160_000)
         images, target = as_tensor(X).to(device), as_tensor(target).to(device)
-        view = Affine()
+        view = Affine() if isinstance(self.augment, bool) else Compose(tuple(self.augment))
 
         def loss(network, index, generator):
             batch = images[index]
@@ -177,18 +175,12 @@ class LeNet5(Embedder):
         self.network_ = network
 
     def _transform(self, X):
-        device = pick_device()
-        network = self.network_.to(device)
-
         def activations(batch):
-            layers = network.layers(batch)
+            layers = self.network_.layers(batch)
             layers["softmax"] = layers["logits"].softmax(dim=1)
             return layers[self.layer].flatten(1)
 
-        try:
-            return in_batches(activations, X, device=device)
-        finally:
-            network.cpu()  # so that a fitted embedder can be saved and loaded anywhere
+        return in_batches(self.network_, activations, X)
 
     def at(self, layer: str) -> LeNet5:
         """The same trained network, cut at another layer.
@@ -242,5 +234,5 @@ class RandomEncoder(LeNet5):
 
     def _fit(self, X, y):
         self._check(X)
-        with seeded(int(self.seed)):
+        with seeded(self.seed):
             self.network_ = LeNet5Network(X.shape[1], 10, self.embed_dim).eval()

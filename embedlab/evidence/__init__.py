@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import platform
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from importlib import import_module, metadata
 from pathlib import Path
@@ -75,7 +75,9 @@ def _job(name: str, condition: str, seed: int, images: Images) -> tuple[str, lis
     return condition, experiments()[name].run(condition, seed, images)
 
 
-def run(name: str, dataset: str, jobs: int | None = None) -> Path:
+def run(
+    name: str, dataset: str, jobs: int | None = None, only: Sequence[str] | None = None
+) -> Path:
     """Run an experiment and write its results file, whole or not at all.
 
     Parameters
@@ -86,11 +88,19 @@ def run(name: str, dataset: str, jobs: int | None = None) -> Path:
         Any name that :func:`embedlab.load_images` takes.
     jobs : int, optional
         Trainings at a time, one thread each. Default: one a core; one in all on a GPU.
+    only : sequence of str, optional
+        Conditions to run; the rows of the others stay as they are stored, which needs a file that
+        was measured on the same images, with the same versions and on the same kind of device.
 
     Returns
     -------
     pathlib.Path
         The file.
+
+    Raises
+    ------
+    ValueError
+        For an unknown condition, or a stored file that the new rows do not go with.
     """
     from joblib import Parallel, cpu_count, delayed
     from tqdm import tqdm
@@ -98,9 +108,22 @@ def run(name: str, dataset: str, jobs: int | None = None) -> Path:
     experiment = experiments()[name]
     device = pick_device()
     limit = experiment.limit or (None if dataset in EMBEDDED else pick_budget(device).limit)
+    conditions = list(only or experiment.conditions)
+    unknown = sorted(set(conditions) - set(experiment.conditions))
+    if unknown:
+        known = ", ".join(experiment.conditions)
+        raise ValueError(f"only={unknown[0]!r} is no condition of {name!r}: use {known}.")
     images = load_images(dataset, limit)
+    path = RESULTS / dataset / f"{name}.json"
+    setting = {
+        "images": [len(images.train), len(images.val), len(images.test)],
+        "versions": {package: metadata.version(package) for package in VERSIONED},
+        "device": device.type if device.type == "cpu" else _device_name(device),
+        "machine": platform.machine(),
+    }
+    kept = _kept(path, setting) if only else {"rows": [], "seconds": 0}
     jobs = jobs or (1 if device.type != "cpu" else cpu_count())
-    grid = [(c, s) for c in experiment.conditions for s in experiment.seeds]
+    grid = [(c, s) for c in conditions for s in experiment.seeds]
     start = time.perf_counter()
     pool = Parallel(n_jobs=jobs, return_as="generator", batch_size=1)
     done = pool(delayed(_job)(name, c, s, images) for c, s in grid)
@@ -108,24 +131,36 @@ def run(name: str, dataset: str, jobs: int | None = None) -> Path:
     for _, rows in tqdm(done, total=len(grid), desc=f"{name} on {dataset}", unit="training"):
         for row in rows:
             by_row.setdefault(row.name, []).append(row)
+    new = {n: pooled_row(rows, experiment.repeats).to_dict() for n, rows in by_row.items()}
+    rows = {**{row["name"]: row for row in kept["rows"]}, **new}
     content = {
         "name": name,
         "about": experiment.about,
         "dataset": dataset,
-        "images": [len(images.train), len(images.val), len(images.test)],
         "command": f"embedlab evidence {name} --dataset {dataset}",
-        "versions": {package: metadata.version(package) for package in VERSIONED},
-        "device": device.type if device.type == "cpu" else _device_name(device),
-        "machine": platform.machine(),
-        "seconds": round(time.perf_counter() - start, 1),
-        "rows": [pooled_row(rows, experiment.repeats).to_dict() for rows in by_row.values()],
+        **setting,
+        "seconds": round(kept["seconds"] + time.perf_counter() - start, 1),
+        "rows": list(rows.values()),
     }
-    path = RESULTS / dataset / f"{name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_suffix(".tmp")
     draft.write_text(_one_row_a_line(content), encoding="utf-8")
     draft.replace(path)
     return path
+
+
+def _kept(path: Path, setting: dict) -> dict:
+    """The stored content of a results file, if it was measured in this setting."""
+    if not path.is_file():
+        raise ValueError(f"only: there is no {path.name} yet to add rows to. Run every condition.")
+    content = json.loads(path.read_text(encoding="utf-8"))
+    for key, here in setting.items():
+        if content[key] != here:
+            raise ValueError(
+                f"only: {path.name} was measured with {key} {content[key]}, here it is {here}. "
+                "Run every condition."
+            )
+    return content
 
 
 def _device_name(device) -> str:

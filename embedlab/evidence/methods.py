@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from embedlab.embedders import LDA, PCA, KernelLDA, KernelPCA, LeNet5, Pixels, RandomEncoder
+from embedlab.embedders import (
+    LDA,
+    PCA,
+    Autoencoder,
+    KernelLDA,
+    KernelPCA,
+    LeNet5,
+    Pixels,
+    RandomEncoder,
+    SimCLR,
+    Triplet,
+)
 from embedlab.embedders.base import Embedder
 from embedlab.evidence import Experiment
 from embedlab.images import Images
@@ -23,7 +34,13 @@ METHODS: dict[str, Callable[[int, int], Embedder]] = {
     "LeNet-5, not augmented": lambda seed, short: LeNet5(seed=seed, augment=False),
     "LeNet-5, short": lambda seed, short: LeNet5(seed=seed, embed_dim=short),
     "LeNet-5, shuffled labels": lambda seed, short: LeNet5(seed=seed, augment=False),
+    "autoencoder-32": lambda seed, short: Autoencoder(32, seed=seed),
+    "SimCLR": lambda seed, short: SimCLR(seed=seed),
+    "SimCLR, projected": lambda seed, short: SimCLR(seed=seed, layer="projection"),
+    "triplet": lambda seed, short: Triplet(seed=seed),
 }
+# Rows that need no training of their own: another layer of a network that has its row.
+READ_FROM = {"SimCLR, projected": ("SimCLR", "projection")}
 
 
 def _method(name: str, seed: int, images: Images) -> list[Row]:
@@ -31,13 +48,17 @@ def _method(name: str, seed: int, images: Images) -> list[Row]:
     y = images.train.y
     if "shuffled" in name:
         y = shuffled(y, seed)
-    return [score(embedder.fit(images.train.x, y), images, name)]
+    rows = [score(embedder.fit(images.train.x, y), images, name)]
+    for other, (trained, layer) in READ_FROM.items():
+        if trained == name:
+            rows.append(score(embedder.at(layer), images, other))
+    return rows
 
 
 scoreboard = Experiment(
     name="scoreboard",
     about="Every method of the course on the whole yardstick.",
-    conditions=tuple(METHODS),
+    conditions=tuple(name for name in METHODS if name not in READ_FROM),
     run=_method,
     datasets=("digits", "photo-crops", "fashion-mnist"),
 )

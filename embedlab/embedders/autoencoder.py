@@ -1,0 +1,194 @@
+"""An autoencoder: squeeze an image through a few numbers and rebuild it from them."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from sklearn.utils.validation import check_array, check_is_fitted
+from torch import nn
+
+from embedlab.augment import Affine
+from embedlab.device import pick_budget, pick_device
+from embedlab.embedders.base import Embedder, check_positive, check_range, check_side
+from embedlab.embedders.conv import ConvEncoder
+from embedlab.training import as_tensor, in_batches, seeded, train
+
+
+def full(n_in: int, n_out: int) -> nn.Sequential:
+    """A full layer, batch normalisation, ReLU, and a little dropout."""
+    return nn.Sequential(nn.Linear(n_in, n_out), nn.BatchNorm1d(n_out), nn.ReLU(), nn.Dropout(0.1))
+
+
+def deconv(n_in: int, n_out: int) -> nn.Sequential:
+    """A transposed convolution that doubles the side, batch normalisation, ReLU."""
+    return nn.Sequential(
+        nn.ConvTranspose2d(n_in, n_out, 4, stride=2, padding=1, bias=False),
+        nn.BatchNorm2d(n_out),
+        nn.ReLU(),
+    )
+
+
+class Decoder(nn.Sequential):
+    """From a vector back to an image: the encoder's layers in reverse.
+
+    Parameters
+    ----------
+    n_components : int
+        Length of the vectors.
+    channels : int
+        Of the images. What comes out are logits, (N, channels, 32, 32): a sigmoid makes pixels.
+    width : int
+        Maps before the last convolution; twice and four times as many before that.
+    """
+
+    def __init__(self, n_components: int, channels: int, width: int = 16):
+        super().__init__(
+            full(n_components, 256),
+            full(256, 64 * width),
+            nn.Unflatten(1, (4 * width, 4, 4)),
+            deconv(4 * width, 2 * width),  # (N, 2 width, 8, 8)
+            deconv(2 * width, width),  # (N, width, 16, 16)
+            nn.ConvTranspose2d(width, channels, 4, stride=2, padding=1),
+        )
+
+
+class AutoencoderNetwork(nn.Module):
+    """Encoder, bottleneck, decoder."""
+
+    def __init__(self, channels: int, n_components: int):
+        super().__init__()
+        self.encoder = nn.Sequential(ConvEncoder(channels), nn.Linear(128, n_components))
+        self.decoder = Decoder(n_components, channels)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Images (N, C, 32, 32) to the logits of the rebuilt ones, of the same shape."""
+        return self.decoder(self.encoder(x))
+
+
+class Autoencoder(Embedder):
+    """A convolutional autoencoder; its bottleneck is the embedding.
+
+    Parameters
+    ----------
+    n_components : int
+        Length of the embedding: numbers in the bottleneck.
+    noise : float
+        Standard deviation of what is added to each pixel before an image is encoded; the clean one
+        is to be rebuilt. 0: a plain autoencoder, above: a denoising one.
+    epochs : int, optional
+        Default: 60, and fewer where there are many images, so that training sees about 200,000.
+        More on a GPU, see :func:`embedlab.device.pick_budget`.
+    batch_size : int
+    lr, weight_decay : float
+        Of AdamW; `lr` is the top of a one-cycle schedule.
+    seed : int
+        Of the first weights, the order of the images and the noise.
+
+    Attributes
+    ----------
+    network_ : AutoencoderNetwork
+    loss_curve_ : list of float
+        Mean binary cross-entropy a pixel, of each epoch, in nats.
+
+    References
+    ----------
+    Hinton and Salakhutdinov (2006), Reducing the dimensionality of data with neural networks;
+    Vincent et al. (2008), Extracting and composing robust features with denoising autoencoders.
+    """
+
+    def __init__(
+        self,
+        n_components: int = 32,
+        noise: float = 0.15,
+        epochs: int | None = None,
+        batch_size: int = 64,
+        lr: float = 5e-3,
+        weight_decay: float = 0.3,
+        seed: int = 0,
+    ):
+        self.n_components = n_components
+        self.noise = noise
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.seed = seed
+
+    def _check(self, X: np.ndarray) -> None:
+        check_positive(self.n_components, "n_components")
+        check_positive(self.batch_size, "batch_size")
+        if self.epochs is not None:
+            check_positive(self.epochs, "epochs")
+        if self.noise != 0:
+            check_range(self.noise, "noise", 0)
+        check_side(X)
+        if min(self.batch_size, len(X)) < 2:
+            what = "batch_size=1" if self.batch_size == 1 else "X holds a single image, so a batch"
+            raise ValueError(f"{what} is too small for batch normalisation: at least 2 are needed.")
+
+    def _fit(self, X, y):
+        self._check(X)
+        with seeded(self.seed):
+            network = AutoencoderNetwork(X.shape[1], self.n_components)
+        device = pick_device()
+        images = as_tensor(X).to(device)
+        moved = Affine(degrees=2, scale=0.02, shear=3, shift=0.01)
+
+        def loss(network, index, generator):
+            # Moved by less than a pixel, anew each time: else it learns few images by heart.
+            clean = moved(images[index], generator)
+            noise = torch.randn(clean.shape, generator=generator).to(device)
+            logits = network(clean + self.noise * noise)
+            return F.binary_cross_entropy_with_logits(logits, clean)
+
+        epochs = self.epochs or pick_budget(device).epochs_for(len(X), most=60, images=200_000)
+        self.loss_curve_ = train(
+            network,
+            loss,
+            len(X),
+            epochs=epochs,
+            batch_size=min(self.batch_size, len(X)),
+            lr=self.lr,
+            weight_decay=self.weight_decay,
+            seed=self.seed,
+            device=device,
+            label=f"{type(self).__name__}-{self.n_components} seed {self.seed}",
+        )
+        self.network_ = network
+
+    def _transform(self, X):
+        return in_batches(self.network_, self.network_.encoder, X)
+
+    def decode(self, vectors) -> np.ndarray:
+        """From vectors to images.
+
+        Parameters
+        ----------
+        vectors : array-like of float, shape (N, n_components)
+
+        Returns
+        -------
+        ndarray of float32, shape (N, C, 32, 32)
+        """
+        check_is_fitted(self, "fit_seconds_")
+        vectors = check_array(vectors, dtype=np.float32, input_name="vectors")
+        if vectors.shape[1] != self.n_components:
+            raise ValueError(
+                f"vectors must have {self.n_components} numbers each, got {vectors.shape[1]}."
+            )
+        decoder = self.network_.decoder
+        return in_batches(decoder, lambda v: torch.sigmoid(decoder(v)), vectors)
+
+    def reconstruct(self, X) -> np.ndarray:
+        """Embed images and go back to pixels.
+
+        Parameters
+        ----------
+        X : array-like of float, shape (N, C, 32, 32)
+
+        Returns
+        -------
+        ndarray of float32, shape (N, C, 32, 32)
+        """
+        return self.decode(self.transform(X))

@@ -1,0 +1,112 @@
+"""SimCLR: of all the views in a batch, find the other view of the same image."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+
+from embedlab.augment import View
+from embedlab.embedders.base import check_range
+from embedlab.embedders.contrastive import Contrastive
+
+
+def nt_xent(a: torch.Tensor, b: torch.Tensor, temperature: float) -> torch.Tensor:
+    """Normalised temperature-scaled cross-entropy.
+
+    Each of the 2N views asks: which of the other 2N - 1 shows my image? The cosines over the
+    temperature are the logits of its answer.
+
+    Parameters
+    ----------
+    a, b : torch.Tensor, shape (N, D)
+        Row i of both belongs to image i.
+    temperature : float
+
+    Returns
+    -------
+    torch.Tensor
+        The mean over the 2N views, in nats.
+
+    References
+    ----------
+    Chen, Kornblith, Norouzi and Hinton (2020), A simple framework for contrastive learning of
+    visual representations; Sohn (2016).
+    """
+    n = len(a)
+    z = F.normalize(torch.cat([a, b]), dim=1)  # (2N, D)
+    logits = z @ z.T / temperature  # (2N, 2N)
+    itself = torch.eye(2 * n, dtype=torch.bool, device=z.device)
+    logits = logits.masked_fill(itself, -torch.inf)  # a view is not its own answer
+    partner = torch.arange(2 * n, device=z.device).roll(n)  # i + N for a, i - N for b
+    return F.cross_entropy(logits, partner)
+
+
+class SimCLR(Contrastive):
+    """A small convolutional encoder trained by NT-Xent on two views of each image.
+
+    Parameters
+    ----------
+    temperature : float
+        Above 0. The lower, the more the nearest wrong views count.
+    views : sequence of views, optional
+        From :mod:`embedlab.augment`, applied in turn. Default: affine, elastic, blur, brightness
+        and contrast for grey images; crop, flip and colours for colour ones.
+    layer : str
+        What ``transform`` gives: the ``"encoder"``'s vectors, or those after the head, the
+        ``"projection"``. Both are there after one ``fit``, see :meth:`at`.
+    embed_dim : int
+        Length of the encoder's vectors.
+    projection_dim : int, optional
+        Length of the vectors that the loss sees. None: no head, the loss sees the encoder's.
+    epochs : int, optional
+        Default: 50, and fewer where there are many images, so that training sees about 250,000.
+        More on a GPU, see :func:`embedlab.device.pick_budget`.
+    batch_size : int
+        Images; there are two views of each.
+    lr, weight_decay : float
+        Of AdamW; `lr` is the top of a one-cycle schedule.
+    seed : int
+        Of the first weights, the order of the images and the views.
+
+    Attributes
+    ----------
+    network_ : torch.nn.ModuleDict
+    loss_curve_, alignment_curve_, uniformity_curve_ : list of float
+        Means over each epoch.
+
+    References
+    ----------
+    Chen, Kornblith, Norouzi and Hinton (2020), A simple framework for contrastive learning of
+    visual representations.
+    """
+
+    def __init__(
+        self,
+        temperature: float = 0.5,
+        views: tuple[View, ...] | None = None,
+        layer: str = "encoder",
+        embed_dim: int = 128,
+        projection_dim: int | None = 64,
+        epochs: int | None = None,
+        batch_size: int = 128,
+        lr: float = 3e-3,
+        weight_decay: float = 1e-2,
+        seed: int = 0,
+    ):
+        self.temperature = temperature
+        self.views = views
+        self.layer = layer
+        self.embed_dim = embed_dim
+        self.projection_dim = projection_dim
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.seed = seed
+
+    def _check(self, X):
+        check_range(self.temperature, "temperature", 0)
+        return super()._check(X)
+
+    def _loss(self, a, b):
+        return nt_xent(a, b, self.temperature)

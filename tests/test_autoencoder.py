@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from sklearn.exceptions import NotFittedError
+
+from embedlab.embedders import PCA, Autoencoder
+from embedlab.embedders.autoencoder import AutoencoderNetwork
+from embedlab.evaluate import reconstruction_error
+
+
+@pytest.fixture(scope="module")
+def fitted(few):
+    return Autoencoder(8, epochs=60, seed=0).fit(few.train.x)
+
+
+def test_shapes(fitted, few):
+    assert fitted.transform(few.test.x).shape == (len(few.test), 8)
+    rebuilt = fitted.reconstruct(few.test.x)
+    assert rebuilt.shape == few.test.x.shape
+    assert rebuilt.dtype == np.float32
+    assert rebuilt.min() >= 0
+    assert rebuilt.max() <= 1
+    assert AutoencoderNetwork(3, 5)(torch.zeros(2, 3, 32, 32)).shape == (2, 3, 32, 32)
+
+
+def test_training_rebuilds_better_than_the_mean_image_by_far(fitted, few):
+    missed = np.square(fitted.reconstruct(few.test.x) - few.test.x).mean()
+    mean = np.square(few.train.x.mean(axis=0) - few.test.x).mean()
+    assert missed < 0.5 * mean
+    assert fitted.loss_curve_[-1] < fitted.loss_curve_[0]
+
+
+def test_decode_is_the_way_back(fitted, few):
+    vectors = fitted.transform(few.test.x[:5])
+    np.testing.assert_allclose(
+        fitted.decode(vectors), fitted.reconstruct(few.test.x[:5]), atol=1e-6
+    )
+    np.testing.assert_allclose(fitted.decode(vectors.tolist()), fitted.decode(vectors), atol=1e-6)
+
+
+def test_noise_is_on_the_input_only(few, monkeypatch):
+    """The target of the loss stays clean: it has as many black pixels as the images."""
+    import embedlab.embedders.autoencoder as module
+
+    seen = []
+    real = module.F.binary_cross_entropy_with_logits
+
+    def watched(logits, target):
+        seen.append(target)
+        return real(logits, target)
+
+    monkeypatch.setattr(module.F, "binary_cross_entropy_with_logits", watched)
+    Autoencoder(4, noise=0.5, epochs=1, batch_size=100).fit(few.train.x)
+    target = torch.cat(seen)
+    assert target.min() >= 0
+    assert target.max() <= 1
+    black = (few.train.x == 0).mean()
+    assert (target == 0).float().mean().item() == pytest.approx(black, abs=0.05)
+
+
+def test_noise_changes_what_is_learned(few):
+    a, b = (Autoencoder(4, noise=n, epochs=1).fit(few.train.x) for n in (0, 0.3))
+    assert not np.allclose(a.transform(few.test.x), b.transform(few.test.x))
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "words"),
+    [
+        ({"n_components": 0}, "n_components=0"),
+        ({"noise": -0.1}, r"noise=-0\.1"),
+        ({"noise": float("nan")}, "noise=nan"),
+        ({"batch_size": 1}, "batch_size=1 is too small"),
+        ({"epochs": 0}, "epochs=0"),
+    ],
+)
+def test_bad_parameters(kwargs, words, few):
+    with pytest.raises(ValueError, match=words):
+        Autoencoder(**kwargs).fit(few.train.x)
+
+
+def test_bad_images(few):
+    with pytest.raises(ValueError, match="X must hold 32x32 images"):
+        Autoencoder().fit(few.train.x[:, :, 2:30, 2:30])
+    with pytest.raises(ValueError, match="X holds a single image"):
+        Autoencoder().fit(few.train.x[:1])
+
+
+def test_bad_vectors(fitted):
+    with pytest.raises(ValueError, match="vectors must have 8 numbers each, got 5"):
+        fitted.decode(np.zeros((2, 5)))
+    with pytest.raises(ValueError, match="vectors contains NaN"):
+        fitted.decode(np.full((2, 8), np.nan))
+    with pytest.raises(NotFittedError):
+        Autoencoder().decode(np.zeros((2, 32)))
+    with pytest.raises(NotFittedError):
+        Autoencoder().reconstruct(np.zeros((2, 1, 32, 32), np.float32))
+
+
+def test_an_interrupted_fit_is_not_fitted(few, monkeypatch):
+    autoencoder = Autoencoder(4, epochs=1).fit(few.train.x)
+    calls = []
+
+    def interrupting(self, x):
+        calls.append(1)
+        if len(calls) > 3:
+            raise KeyboardInterrupt
+        return self.decoder(self.encoder(x))
+
+    monkeypatch.setattr(AutoencoderNetwork, "forward", interrupting)
+    with pytest.raises(KeyboardInterrupt):
+        autoencoder.set_params(epochs=9).fit(few.train.x)
+    with pytest.raises(NotFittedError):
+        autoencoder.reconstruct(few.test.x)
+
+
+def test_the_gpu_path_runs_on_the_cpu(few, monkeypatch):
+    import embedlab.embedders.autoencoder as module
+
+    real = module.train
+    monkeypatch.setattr(module, "train", lambda *a, **k: real(*a, **k | {"fast": True}))
+    assert np.isfinite(Autoencoder(4, epochs=1).fit(few.train.x).transform(few.test.x)).all()
+
+
+# --- the error ------------------------------------------------------------------------------------
+
+
+def test_reconstruction_error_is_the_log_of_the_mean_squared_error(few):
+    pca = PCA(4).fit(few.train.x)
+    rebuilt = pca.reconstruct(few.test.x)
+    error = reconstruction_error(few.test.x, rebuilt, "digits")
+    assert np.exp(error.value) == pytest.approx(np.square(rebuilt - few.test.x).mean(), rel=1e-5)
+    assert error.effects["image"].sum() == pytest.approx(0, abs=1e-8)
+    where = np.zeros((32, 32), bool)
+    where[10:20, 5:9] = True
+    part = reconstruction_error(few.test.x, rebuilt, where=where)
+    by_hand = np.square(rebuilt - few.test.x)[:, :, 10:20, 5:9].mean()
+    assert np.exp(part.value) == pytest.approx(by_hand, rel=1e-5)
+
+
+def test_the_interval_of_a_ratio_is_that_of_a_bootstrap(few):
+    """The first-order influence against resampling the images themselves."""
+    x = few.test.x
+    a, b = (PCA(n).fit(few.train.x).reconstruct(x) for n in (4, 12))
+    ratio = reconstruction_error(x, a, "d") - reconstruction_error(x, b, "d")
+    missed = [np.square(r - x).mean(axis=(1, 2, 3)) for r in (a, b)]
+    rng = np.random.default_rng(0)
+    draws = rng.integers(0, len(x), (4_000, len(x)))
+    logs = np.log(missed[0][draws].mean(axis=1) / missed[1][draws].mean(axis=1))
+    low, high = np.percentile(logs, [2.5, 97.5])
+    assert ratio.low == pytest.approx(low, abs=0.02)
+    assert ratio.high == pytest.approx(high, abs=0.02)

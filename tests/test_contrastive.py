@@ -1,0 +1,296 @@
+"""SimCLR, the triplet loss, and what they share."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from sklearn.exceptions import NotFittedError
+
+from embedlab.augment import Affine, Blur, Flip, Noise
+from embedlab.embedders import RandomConv, SimCLR, Triplet
+from embedlab.embedders.contrastive import (
+    COLOUR_VIEWS,
+    GREY_VIEWS,
+    Contrastive,
+    alignment,
+    default_views,
+    uniformity,
+)
+from embedlab.embedders.simclr import nt_xent
+from embedlab.embedders.triplet import triplet_loss
+from embedlab.training import TrainingDiverged
+
+both = pytest.mark.parametrize("embedder", [SimCLR, Triplet], ids=lambda e: e.__name__)
+
+
+@pytest.fixture
+def views():
+    generator = torch.Generator().manual_seed(0)
+    a = torch.randn(7, 5, generator=generator)
+    return a, a + 0.5 * torch.randn(7, 5, generator=generator)
+
+
+# --- NT-Xent ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("temperature", [0.05, 0.5, 2.0])
+def test_nt_xent_is_the_papers_formula_term_by_term(views, temperature):
+    a, b = views
+    z = F.normalize(torch.cat([a, b]), dim=1).double().numpy()
+    n, total = len(a), 0.0
+    for i in range(2 * n):
+        j = (i + n) % (2 * n)
+        others = sum(math.exp(z[i] @ z[k] / temperature) for k in range(2 * n) if k != i)
+        total -= math.log(math.exp(z[i] @ z[j] / temperature) / others)
+    assert nt_xent(a, b, temperature).item() == pytest.approx(total / (2 * n), rel=1e-5)
+
+
+def test_nt_xent_at_its_ends():
+    n, t = 8, 0.1
+    same = torch.ones(n, 4)
+    assert nt_xent(same, same, t).item() == pytest.approx(math.log(2 * n - 1), rel=1e-5)
+    apart = torch.eye(n)
+    assert nt_xent(apart, apart, t).item() == pytest.approx(
+        math.log(math.exp(1 / t) + 2 * n - 2) - 1 / t, rel=1e-4
+    )
+
+
+def test_nt_xent_does_not_mind_lengths_order_or_which_view_is_which(views):
+    a, b = views
+    value = nt_xent(a, b, 0.3)
+    torch.testing.assert_close(nt_xent(3 * a, b / 2, 0.3), value)
+    torch.testing.assert_close(nt_xent(b, a, 0.3), value)
+    order = torch.randperm(7)
+    torch.testing.assert_close(nt_xent(a[order], b[order], 0.3), value)
+    assert nt_xent(a, b.roll(1, 0), 0.3) > value
+
+
+def test_alignment_and_uniformity(views):
+    a, b = (F.normalize(v, dim=1) for v in views)
+    by_hand = np.mean([np.square((x - y).numpy()).sum() for x, y in zip(a, b, strict=True)])
+    assert alignment(a, b).item() == pytest.approx(by_hand, rel=1e-5)
+    assert alignment(a, a) == 0
+    pairs = [(i, j) for i in range(7) for j in range(7) if i != j]
+    by_hand = math.log(np.mean([math.exp(-2 * (a[i] - a[j]).square().sum()) for i, j in pairs]))
+    assert uniformity(a).item() == pytest.approx(by_hand, rel=1e-4)
+    assert uniformity(torch.ones(4, 3)) == 0
+
+
+# --- the triplet loss ---------------------------------------------------------------------------
+
+
+def by_hand(a, b, margin):
+    """The semi-hard triplet loss, anchor by anchor."""
+    a, b = F.normalize(a, dim=1), F.normalize(b, dim=1)
+    losses = []
+    for i in range(len(a)):
+        positive = (a[i] - b[i]).square().sum()
+        others = [(a[i] - b[k]).square().sum() for k in range(len(a)) if k != i]
+        farther = [d for d in others if d > positive]
+        losses.append(
+            max(0.0, float(positive - (min(farther) if farther else max(others)) + margin))
+        )
+    return np.mean(losses)
+
+
+@pytest.mark.parametrize("margin", [0.2, 1.0, 4.0])
+def test_triplet_loss_is_the_semi_hard_one(views, margin):
+    a, b = views
+    assert triplet_loss(a, b, margin).item() == pytest.approx(by_hand(a, b, margin), rel=1e-4)
+    # No negative is farther than the positive: the farthest is taken.
+    assert triplet_loss(a, -a, margin).item() == pytest.approx(by_hand(a, -a, margin), rel=1e-4)
+
+
+def test_triplet_loss_vanishes_where_all_is_well():
+    assert triplet_loss(torch.eye(6), torch.eye(6), 1.0) == 0
+
+
+@pytest.mark.parametrize(
+    "loss", [lambda a, b: nt_xent(a, b, 0.5), lambda a, b: triplet_loss(a, b, 0.5)]
+)
+def test_a_step_downhill_brings_partners_together(loss, views):
+    a, b = (v.clone().requires_grad_() for v in views)
+    before = loss(a, b)
+    before.backward()
+    with torch.no_grad():
+        after = loss(a - 0.1 * a.grad, b - 0.1 * b.grad)
+    assert after < before
+    assert torch.isfinite(a.grad).all()
+
+
+# --- the embedders ------------------------------------------------------------------------------
+
+
+def test_layers_of_one_training(few):
+    simclr = SimCLR(epochs=1, projection_dim=24).fit(few.train.x)
+    assert simclr.transform(few.test.x).shape == (len(few.test), 128)
+    projected = simclr.project(few.test.x)
+    assert projected.shape == (len(few.test), 24)
+    np.testing.assert_array_equal(simclr.at("projection").transform(few.test.x), projected)
+    np.testing.assert_array_equal(
+        simclr.at("projection").at("encoder").transform(few.test.x), simclr.transform(few.test.x)
+    )
+    assert simclr.layer == "encoder"
+    direct = SimCLR(epochs=1, projection_dim=24, layer="projection").fit(few.train.x)
+    np.testing.assert_array_equal(direct.transform(few.test.x), projected)
+
+
+def test_no_head(few):
+    triplet = Triplet(epochs=1).fit(few.train.x)
+    assert triplet.transform(few.test.x[:3]).shape == (3, 128)
+    with pytest.raises(ValueError, match="needs a projection_dim"):
+        triplet.project(few.test.x)
+
+
+@both
+def test_training_aligns_views_and_watches_itself(embedder, few):
+    fitted = embedder(epochs=25, batch_size=64).fit(few.train.x)
+    curves = (fitted.loss_curve_, fitted.alignment_curve_, fitted.uniformity_curve_)
+    assert [len(curve) for curve in curves] == [25] * 3
+    assert fitted.loss_curve_[-1] < fitted.loss_curve_[0]
+    assert fitted.alignment_curve_[-1] < 0.7 * fitted.alignment_curve_[0]
+    assert fitted.uniformity_curve_[-1] < -1
+
+
+@both
+def test_needs_no_labels(embedder, few):
+    a = embedder(epochs=1).fit(few.train.x).transform(few.test.x)
+    b = embedder(epochs=1).fit(few.train.x, few.train.y[::-1].copy()).transform(few.test.x)
+    np.testing.assert_array_equal(a, b)
+    assert embedder.supervision == "none"
+
+
+def test_default_views_by_channels():
+    assert default_views(1) == GREY_VIEWS
+    assert default_views(3) == COLOUR_VIEWS
+
+
+@both
+def test_colour_images(embedder):
+    x = np.random.default_rng(0).random((8, 3, 32, 32), np.float32)
+    assert embedder(epochs=1).fit(x).transform(x).shape == (8, 128)
+
+
+@both
+@pytest.mark.parametrize(
+    ("kwargs", "words"),
+    [
+        ({"batch_size": 1}, "batch_size=1 has nothing to contrast with"),
+        ({"batch_size": 0}, "batch_size=0"),
+        ({"views": ()}, r"views=\(\)"),
+        ({"views": "blur"}, "views='blur'"),
+        ({"views": (Blur(), 3)}, "views="),
+        ({"layer": "head"}, "layer='head'"),
+        ({"layer": "projection", "projection_dim": None}, "needs a projection_dim"),
+        ({"projection_dim": 0}, "projection_dim=0"),
+        ({"embed_dim": 0}, "embed_dim=0"),
+        ({"epochs": 0}, "epochs=0"),
+    ],
+    ids=lambda p: next(iter(p)) if isinstance(p, dict) else "",
+)
+def test_bad_parameters(embedder, kwargs, words, few):
+    with pytest.raises(ValueError, match=words):
+        embedder(**kwargs).fit(few.train.x)
+
+
+@pytest.mark.parametrize("temperature", [0, -0.5, float("nan"), float("inf"), "low", None, True])
+def test_bad_temperature(temperature, few):
+    with pytest.raises(ValueError, match="temperature="):
+        SimCLR(temperature=temperature).fit(few.train.x)
+
+
+@pytest.mark.parametrize("margin", [0, -1, 5])
+def test_bad_margin(margin, few):
+    with pytest.raises(ValueError, match="margin="):
+        Triplet(margin=margin).fit(few.train.x)
+
+
+@both
+def test_bad_images(embedder, few):
+    with pytest.raises(ValueError, match="X holds a single image"):
+        embedder().fit(few.train.x[:1])
+    with pytest.raises(ValueError, match="X must hold 32x32 images, got 28x28"):
+        embedder().fit(few.train.x[:, :, 2:30, 2:30])
+
+
+def test_one_view_need_not_be_in_a_list(few):
+    a = SimCLR(epochs=1, views=Flip()).fit(few.train.x).transform(few.test.x)
+    b = SimCLR(epochs=1, views=[Flip()]).fit(few.train.x).transform(few.test.x)
+    np.testing.assert_array_equal(a, b)
+
+
+def test_the_views_reach_the_encoder(few):
+    """With views that change nothing both views are one image, and alignment is perfect."""
+    simclr = SimCLR(epochs=1, views=[Affine(0, 0, 0, 0)]).fit(few.train.x)
+    assert simclr.alignment_curve_[0] < 1e-6
+    simclr = SimCLR(epochs=1, views=[Noise(0.3)]).fit(few.train.x)
+    assert simclr.alignment_curve_[0] > 0.1
+
+
+@both
+def test_an_interrupted_fit_is_not_fitted(embedder, few):
+    """Ctrl-C in the middle of the training, of a first fit and of a second one."""
+    calls = []
+
+    def interrupting(x, generator):
+        calls.append(1)
+        if len(calls) > 2:
+            raise KeyboardInterrupt
+        return x
+
+    for fitted in (embedder(), embedder(epochs=1).fit(few.train.x)):
+        calls.clear()
+        fitted.set_params(views=[interrupting], epochs=5, batch_size=64)
+        with pytest.raises(KeyboardInterrupt):
+            fitted.fit(few.train.x)
+        assert len(calls) == 3
+        with pytest.raises(NotFittedError):
+            fitted.transform(few.test.x)
+        with pytest.raises(NotFittedError):
+            fitted.at("encoder")
+        assert not [name for name in vars(fitted) if name.endswith("_")]
+
+
+def test_a_loss_that_is_not_a_number_stops_with_its_step(few, monkeypatch):
+    """Step 6: the third of the second epoch of three."""
+    steps = []
+
+    def loss(self, a, b):
+        steps.append(1)
+        return nt_xent(a, b, 0.5) * (float("nan") if len(steps) == 6 else 1.0)
+
+    monkeypatch.setattr(SimCLR, "_loss", loss)
+    simclr = SimCLR(epochs=4, batch_size=64)
+    with pytest.raises(TrainingDiverged, match=r"became nan at step 6, learning rate 0\.\d+"):
+        simclr.fit(few.train.x)
+    with pytest.raises(NotFittedError):
+        simclr.transform(few.test.x)
+
+
+def test_the_shared_base_asks_for_a_loss():
+    with pytest.raises(NotImplementedError):
+        Contrastive()._loss(None, None)
+
+
+def test_the_control_is_untrained_and_seeded(few):
+    a, b = (RandomConv(seed=s).fit(few.train.x).transform(few.test.x) for s in (0, 1))
+    assert a.shape == (len(few.test), 128)
+    assert not np.allclose(a, b)
+    with pytest.raises(ValueError, match="32x32"):
+        RandomConv().fit(few.train.x[:, :, 2:30, 2:30])
+
+
+def test_the_gpu_path_runs_on_the_cpu(few, monkeypatch):
+    """bf16 autocast and channels-last through views, encoder, head and loss."""
+    import embedlab.embedders.contrastive as module
+
+    real = module.train
+    monkeypatch.setattr(module, "train", lambda *a, **k: real(*a, **k | {"fast": True}))
+    for embedder in (SimCLR(epochs=1), Triplet(epochs=1)):
+        fitted = embedder.fit(few.train.x)
+        assert np.isfinite(fitted.transform(few.test.x)).all()
+        assert np.isfinite(fitted.loss_curve_).all()
