@@ -26,6 +26,7 @@ benchmarks: .venv/ready
 	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.txt -e ".[benchmarks]"
 	$(BIN)/python benchmarks/bench_score.py
 	$(BIN)/python benchmarks/bench_simclr.py
+	$(BIN)/python benchmarks/bench_simclr.py --fashion
 
 # uv installs in half a minute what takes pip minutes. UV_TORCH_BACKEND=cpu gets the small torch.
 .venv/ready: requirements.txt pyproject.toml

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from numbers import Integral, Real
 
 import torch
 import torch.nn.functional as F
@@ -31,7 +32,7 @@ class _Strengths:
         for field in fields(self):
             value = getattr(self, field.name)
             top = 1.0 if field.name in self.shares else math.inf
-            if not isinstance(value, int | float) or not 0 <= value <= top or value == math.inf:
+            if not isinstance(value, Real) or not 0 <= value <= top or value == math.inf:
                 limit = "from 0 to 1" if top == 1 else "of at least 0"
                 raise ValueError(
                     f"{type(self).__name__}: {field.name}={value!r} must be a number {limit}."
@@ -51,11 +52,11 @@ def _an_image(numbers: torch.Tensor) -> torch.Tensor:
     return numbers[:, None, None, None]
 
 
-def _sample(x: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
-    """`x` where `grid` says, bilinear; outside is black."""
+def _sample(x: torch.Tensor, grid: torch.Tensor, outside: str = "zeros") -> torch.Tensor:
+    """`x` where `grid` says, bilinear; outside is black, or as the nearest pixel on the border."""
     # Not in bf16, where a place in the image would be known to a tenth of a pixel only.
     with torch.autocast(x.device.type, enabled=False):
-        return F.grid_sample(x, grid.to(x.dtype), align_corners=False)
+        return F.grid_sample(x, grid.to(x.dtype), padding_mode=outside, align_corners=False)
 
 
 def _affine_grid(matrix: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
@@ -85,9 +86,9 @@ class Affine(_Strengths):
     degrees : float
         Largest rotation either way, in degrees.
     scale : float
-        Largest change of size, as a share: 0.1 is 90% to 110%.
+        Largest change of size, as a share below 1: 0.1 is 90% to 110%.
     shear : float
-        Largest horizontal shear either way, in degrees.
+        Largest horizontal shear either way, in degrees, below 90.
     shift : float
         Largest shift either way along each axis, as a share of the image's side.
     """
@@ -96,6 +97,14 @@ class Affine(_Strengths):
     scale: float = 0.1
     shear: float = 10.0
     shift: float = 0.06
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.scale >= 1 or self.shear >= 90:
+            raise ValueError(
+                f"Affine: scale={self.scale} must be below 1 and shear={self.shear} below 90: "
+                "images would turn upside down."
+            )
 
     def __call__(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """Warp every image of `x`, (N, C, H, W), with bilinear sampling; outside is black."""
@@ -131,7 +140,7 @@ class Elastic(_Strengths):
 
     def __post_init__(self):
         super().__post_init__()
-        if not isinstance(self.points, int) or self.points < 2:
+        if not isinstance(self.points, Integral) or self.points < 2:
             raise ValueError(f"Elastic: points={self.points!r} must be a whole number from 2 up.")
 
     def __call__(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
@@ -162,7 +171,8 @@ class ResizedCrop(_Strengths):
     area : float
         Smallest share of the image's area that is kept; the largest is all of it.
     ratio : float
-        Largest ratio of the rectangle's sides, either way; at least 1.
+        Largest ratio of the rectangle's sides, either way; at least 1. A rectangle that keeps
+        nearly all of the image is nearly as square as the image.
     """
 
     area: float = 0.4
@@ -180,13 +190,14 @@ class ResizedCrop(_Strengths):
         """Crop every image of `x`, (N, C, H, W), with bilinear sampling."""
         u = _draw(x, generator, 4)
         area = self.area + (1 - self.area) * (u[0] + 1) / 2
-        stretch = torch.exp(u[1] * math.log(self.ratio) / 2)
         side = area.sqrt()
-        width, height = (side * stretch).clamp(max=1), (side / stretch).clamp(max=1)
+        # No side may be longer than the image's: the less is cut away, the less the stretch.
+        stretch = torch.exp(u[1] * (-side.log()).clamp(max=math.log(self.ratio) / 2))
+        width, height = side * stretch, side / stretch
         zero = torch.zeros_like(width)
         left, top = u[2] * (1 - width), u[3] * (1 - height)
         rows = torch.stack([width, zero, left, zero, height, top])
-        return _sample(x, _affine_grid(rows.T.reshape(-1, 2, 3), x))
+        return _sample(x, _affine_grid(rows.T.reshape(-1, 2, 3), x), outside="border")
 
 
 @dataclass(frozen=True)
@@ -391,7 +402,7 @@ class Sometimes:
     p: float = 0.8
 
     def __post_init__(self):
-        if not 0 <= self.p <= 1:
+        if not isinstance(self.p, Real) or not 0 <= self.p <= 1:
             raise ValueError(f"Sometimes: p={self.p!r} must be a number from 0 to 1.")
 
     def __call__(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:

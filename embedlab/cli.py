@@ -140,7 +140,7 @@ def evidence(
         for where in [dataset] if dataset else known[name].datasets:
             try:
                 typer.echo(f"{name} on {where}: {known[name].about}")
-                typer.echo(f"  written to {run(name, where, jobs, only).relative_to(ROOT)}")
+                typer.echo(f"  written to {run(name, where, jobs, only or None).relative_to(ROOT)}")
             except ValueError as error:
                 raise _fail(error) from error
             except DataUnavailable as error:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils.validation import check_consistent_length, column_or_1d
 
+from embedlab.embedders.base import check_positive
 from embedlab.evaluate import nearest
 from embedlab.intervals import Measure
 
@@ -84,16 +86,39 @@ def shared_by_neighbours(
     Returns
     -------
     Measure
-        ``"share"``. Its interval is over the images as queries.
+        ``"share"``. Its interval counts each image as a query, as an answer to other queries, in
+        whose place the next nearest would stand, and in what random pairs have in common.
+
+    Raises
+    ------
+    ValueError
+        For a property that is the same for every image, or too few images.
     """
-    found = nearest(vectors, k)
-    if np.issubdtype(values.dtype, np.floating):
-        unlike = np.square(values[found] - values[:, None]).mean(axis=1)
-        by_chance = 2 * values.var(ddof=1)  # the mean over all pairs of different images
-    else:
-        unlike = (values[found] != values[:, None]).mean(axis=1)
-        count = np.unique(values, return_counts=True)[1]
-        by_chance = 1 - (count * (count - 1)).sum() / (len(values) * (len(values) - 1))
-    if by_chance == 0:
+    values = column_or_1d(values)
+    check_consistent_length(vectors, values)
+    n = len(values)
+    check_positive(k, "k")
+    if k + 1 >= n:
+        raise ValueError(f"k={k} needs at least {k + 2} images, got {n}.")
+    if (values == values[0]).all():
         raise ValueError("values: the property is the same for every image.")
-    return Measure.from_units("share", dataset, image=1 - unlike / by_chance)
+    if np.issubdtype(values.dtype, np.floating):
+        unlike = lambda a, b: np.square(a - b)  # noqa: E731
+        from_others = np.square(values - values.mean()) + values.var()
+    else:
+        unlike = lambda a, b: (a != b).astype(float)  # noqa: E731
+        _, index, count = np.unique(values, return_inverse=True, return_counts=True)
+        from_others = 1 - count[index] / n
+    from_others = from_others * n / (n - 1)  # mean over the other images
+    found = nearest(vectors, k + 1)
+    apart = unlike(values[found], values[:, None])  # (N, k + 1)
+    among = apart[:, :k].mean(axis=1)
+    # Without this image, the next nearest would take its place.
+    in_place = (apart[:, :k] - apart[:, k:]) / k
+    as_answer = np.bincount(found[:, :k].ravel(), in_place.ravel(), minlength=n)
+    chance = from_others.mean()
+    share = 1 - among.mean() / chance
+    query_and_answer = (among - among.mean()) + (as_answer - as_answer.mean())
+    pairs = 2 * (from_others - chance)
+    influence = -(query_and_answer - (1 - share) * pairs) / chance
+    return Measure.from_units("share", dataset, image=share + influence)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 import torchvision.transforms.v2.functional as tv
@@ -183,6 +184,25 @@ def test_noise_has_its_strength():
     assert (Noise(0.1)(x, seeded()) - x).std().item() == pytest.approx(0.1, rel=0.02)
 
 
+def test_crops_of_white_stay_white():
+    """At the image's edge nothing black is drawn in from outside."""
+    x = torch.ones(500, 1, 32, 32)
+    torch.testing.assert_close(ResizedCrop(0.3, ratio=2)(x, seeded()), x)
+
+
+def test_crop_keeps_its_share_of_the_area_whatever_the_ratio():
+    """A ramp along each axis: what is left of its range is the share of that side."""
+    ramp = torch.linspace(0, 1, 32)
+    x = torch.stack([ramp.expand(32, 32), ramp[:, None].expand(32, 32)])[:, None]
+    for area, ratio in ((0.4, 4.0), (0.9, 2.0), (1.0, 2.0)):
+        y = ResizedCrop(area, ratio)(x.repeat_interleave(400, 0), seeded(3))
+        monotone = y[:400, 0, 16, 1:-1], y[400:, 0, 1:-1, 16]
+        sides = [(m.amax(dim=1) - m.amin(dim=1)) * 31 / 29 * 31 / 32 for m in monotone]
+        # Two batches of their own draws: the least area is bounded by the least sides.
+        assert sides[0].min() > 0.9 * (area / ratio) ** 0.5
+        assert max(s.max() for s in sides) <= 1.02
+
+
 def test_crop_is_torchs_own_enlargement(monkeypatch):
     """The upper left quarter, enlarged: what F.interpolate makes of it, away from the border."""
     drawn = torch.tensor([-1.0, 0.0, -1.0, -1.0])[:, None]
@@ -217,6 +237,11 @@ def test_elastic_moves_no_farther_than_its_strength():
         assert moved.max() < 0.1 * 32 * 1.6  # a bicubic surface may overshoot its points
 
 
+def test_numpys_numbers_are_numbers(photos):
+    view = Compose((Blur(np.int64(1)), Noise(np.float32(0.1)), Elastic(0.1, points=np.int64(4))))
+    assert view(photos, seeded()).shape == photos.shape
+
+
 def test_views_are_values():
     """Equal strengths, equal views: they can be compared, hashed and printed."""
     assert Blur(3) == Blur(3)
@@ -229,6 +254,9 @@ def test_views_are_values():
     ("make", "words"),
     [
         (lambda: Affine(degrees=-1), "Affine: degrees=-1"),
+        (lambda: Affine(scale=1.5), "scale=1.5"),
+        (lambda: Affine(shear=90), "shear=90"),
+        (lambda: Sometimes(Flip(), "often"), "p='often'"),
         (lambda: Elastic(strength=-0.1), "Elastic: strength=-0.1"),
         (lambda: Elastic(points=1), "points=1"),
         (lambda: ResizedCrop(area=0), "area=0"),

@@ -139,6 +139,17 @@ def test_reconstruction_error_is_the_log_of_the_mean_squared_error(few):
     assert np.exp(part.value) == pytest.approx(by_hand, rel=1e-5)
 
 
+def test_reconstruction_error_refuses_what_does_not_go_together(few):
+    x = few.test.x
+    with pytest.raises(ValueError, match="x and rebuilt must be"):
+        reconstruction_error(x, x[:, 0])
+    for where in (np.eye(32), np.zeros((32, 32), bool), np.ones((8, 8), bool)):
+        with pytest.raises(ValueError, match="where must hold"):
+            reconstruction_error(x, 1 - x, where=where)
+    with pytest.raises(ValueError, match="rebuilt is x itself"):
+        reconstruction_error(x, x)
+
+
 def test_the_interval_of_a_ratio_is_that_of_a_bootstrap(few):
     """The first-order influence against resampling the images themselves."""
     x = few.test.x

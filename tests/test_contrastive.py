@@ -77,7 +77,8 @@ def test_alignment_and_uniformity(views):
     pairs = [(i, j) for i in range(7) for j in range(7) if i != j]
     by_hand = math.log(np.mean([math.exp(-2 * (a[i] - a[j]).square().sum()) for i, j in pairs]))
     assert uniformity(a).item() == pytest.approx(by_hand, rel=1e-4)
-    assert uniformity(torch.ones(4, 3)) == 0
+    assert uniformity(torch.eye(3)[[0, 0, 0, 0]]) == 0
+    torch.testing.assert_close(uniformity(a), torch.pdist(a).square().mul(-2).exp().mean().log())
 
 
 # --- the triplet loss ---------------------------------------------------------------------------
@@ -142,8 +143,28 @@ def test_layers_of_one_training(few):
 def test_no_head(few):
     triplet = Triplet(epochs=1).fit(few.train.x)
     assert triplet.transform(few.test.x[:3]).shape == (3, 128)
-    with pytest.raises(ValueError, match="needs a projection_dim"):
-        triplet.project(few.test.x)
+    for projection_dim in (None, 64):  # what was fitted counts, not what was set afterwards
+        triplet.set_params(projection_dim=projection_dim)
+        with pytest.raises(ValueError, match="needs a projection_dim in fit"):
+            triplet.project(few.test.x)
+    with pytest.raises(ValueError, match="layer='head'"):
+        triplet.set_params(layer="head").transform(few.test.x)
+
+
+def test_the_loss_is_never_computed_in_bf16(few, monkeypatch):
+    import embedlab.embedders.contrastive as module
+
+    seen = []
+    real = module.train
+    monkeypatch.setattr(module, "train", lambda *a, **k: real(*a, **k | {"fast": True}))
+
+    def loss(self, a, b):
+        seen.append((a @ b.T).dtype)
+        return nt_xent(a, b, 0.5)
+
+    monkeypatch.setattr(SimCLR, "_loss", loss)
+    SimCLR(epochs=1).fit(few.train.x)
+    assert set(seen) == {torch.float32}
 
 
 @both
@@ -184,6 +205,8 @@ def test_colour_images(embedder):
         ({"views": ()}, r"views=\(\)"),
         ({"views": "blur"}, "views='blur'"),
         ({"views": (Blur(), 3)}, "views="),
+        ({"views": [Blur]}, "views="),
+        ({"views": [lambda x, generator: x[:-2]]}, "views made 254 images of 256"),
         ({"layer": "head"}, "layer='head'"),
         ({"layer": "projection", "projection_dim": None}, "needs a projection_dim"),
         ({"projection_dim": 0}, "projection_dim=0"),

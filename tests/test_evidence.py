@@ -4,15 +4,19 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
 from embedlab import evidence as module
+from embedlab.augment import Compose
 from embedlab.embedders import Pixels
 from embedlab.evidence import Experiment, evidence, experiments, missing_evidence, reproduces
 from embedlab.evidence.lesson_00 import reshuffled
 from embedlab.evidence.lesson_02 import left_out
+from embedlab.evidence.lesson_03 import face_regions
+from embedlab.evidence.lesson_04 import GREY_SETS, few_labels_row
 from embedlab.intervals import Measure
 from embedlab.labels import random_mistakes, shuffled, systematic_mistakes
-from embedlab.properties import properties, r2_probe
+from embedlab.properties import properties, r2_probe, shared_by_neighbours
 from embedlab.scoreboard import score
 
 TOY = Experiment(
@@ -66,6 +70,11 @@ def test_only_some_conditions_keep_the_other_rows(tmp_path, monkeypatch):
     again = json.loads(path.read_text())
     assert [(r["name"], r["n_components"]) for r in again["rows"]] == [("a", 7), ("b", 1_024)]
     assert again["seconds"] >= content["seconds"]
+    module.run("toy", "digits", jobs=1, only=["b", "b"])
+    assert {r["seeds"] for r in json.loads(path.read_text())["rows"]} == {2}
+    content = json.loads(path.read_text())
+    with pytest.raises(ValueError, match="only: name at least one"):
+        module.run("toy", "digits", jobs=1, only=[])
     with pytest.raises(ValueError, match="only='c' is no condition of 'toy': use a, b"):
         module.run("toy", "digits", jobs=1, only=["c"])
     content["versions"]["torch"] = "1.0"
@@ -173,3 +182,71 @@ def test_r2_probe_reads_a_linear_property_and_not_noise(rng):
     m = r2_probe(*noise)
     assert m.value < 0.1
     assert m.low < m.value < m.high
+
+
+@pytest.mark.parametrize("kind", ["numbers", "classes"])
+def test_shared_by_neighbours_is_one_for_twins_and_zero_for_strangers(kind, rng):
+    """Ten vectors in each of thirty places; the property is the place's, or no one's."""
+    place = np.repeat(np.arange(30), 10)
+    v = np.eye(30)[place] + 0.01 * rng.normal(size=(300, 30))
+    values = rng.normal(size=30) if kind == "numbers" else rng.integers(0, 5, 30)
+    assert shared_by_neighbours(v, values[place]).value == pytest.approx(1)
+    strange = shared_by_neighbours(v, rng.permutation(values[place]))
+    assert strange.low < 0 < strange.high
+    assert abs(strange.value) < 0.1
+
+
+@pytest.mark.parametrize("kind", ["numbers", "classes"])
+def test_the_interval_of_what_neighbours_share_covers(kind):
+    """Nineteen times in twenty, over fresh samples; queries alone would give three in four."""
+    rng = np.random.default_rng(0)
+
+    def sample():
+        z = rng.normal(size=(200, 4))
+        y = z[:, 0] if kind == "numbers" else np.digitize(z[:, 0], [-0.5, 0.5])
+        return shared_by_neighbours(z + 0.5 * rng.normal(size=z.shape), y)
+
+    truth = np.mean([sample().value for _ in range(150)])
+    covered = np.mean([m.low <= truth <= m.high for m in (sample() for _ in range(60))])
+    assert covered >= 0.88
+
+
+@pytest.mark.parametrize(
+    ("values", "k", "words"),
+    [
+        (np.full(20, 0.1), 3, "the same for every image"),
+        (np.arange(20.0), 19, "k=19 needs at least 21 images"),
+        (np.arange(20.0), 0, "k=0"),
+        (np.arange(19.0), 3, "inconsistent numbers"),
+    ],
+)
+def test_shared_by_neighbours_refuses(values, k, words, rng):
+    with pytest.raises(ValueError, match=words):
+        shared_by_neighbours(rng.normal(size=(20, 3)), values, k)
+
+
+def test_face_regions_cover_every_pixel_once():
+    regions = np.stack(list(face_regions().values()))
+    assert (regions.sum(axis=0) == 1).all()
+    assert regions.any(axis=(1, 2)).all()
+
+
+def test_ablation_names_and_sets():
+    assert next(iter(GREY_SETS)) == "all"
+    assert len(GREY_SETS["all"]) == 5
+    for name, views in GREY_SETS.items():
+        if name.startswith("without"):
+            assert len(views) == 4
+            assert name.split()[1] not in [type(v).__name__.lower() for v in views]
+        if name.startswith("with "):
+            assert len(views) == 6
+    x = torch.rand(2, 1, 32, 32)
+    out = Compose(GREY_SETS["none"])(x, torch.Generator())
+    torch.testing.assert_close(out, x, atol=1e-5, rtol=0)
+
+
+def test_few_labels_uses_the_yardsticks_draws(few, monkeypatch):
+    monkeypatch.setattr("embedlab.evidence.lesson_04.STEPS", 2)
+    row = few_labels_row(True, 5, 0, few, "x")
+    assert len(row.measures["few_shot"].effects["draw"]) == 10
+    assert row.supervision == "labels"

@@ -75,7 +75,8 @@ class Autoencoder(Embedder):
         Length of the embedding: numbers in the bottleneck.
     noise : float
         Standard deviation of what is added to each pixel before an image is encoded; the clean one
-        is to be rebuilt. 0: a plain autoencoder, above: a denoising one.
+        is to be rebuilt. 0: a plain autoencoder, above: a denoising one. In either case the
+        images are moved a little, and the decoder has a little dropout.
     epochs : int, optional
         Default: 60, and fewer where there are many images, so that training sees about 200,000.
         More on a GPU, see :func:`embedlab.device.pick_budget`.
@@ -136,7 +137,7 @@ class Autoencoder(Embedder):
         moved = Affine(degrees=2, scale=0.02, shear=3, shift=0.01)
 
         def loss(network, index, generator):
-            # Moved by less than a pixel, anew each time: else it learns few images by heart.
+            # Moved by a pixel or two at most, anew each time: else it learns few images by heart.
             clean = moved(images[index], generator)
             noise = torch.randn(clean.shape, generator=generator).to(device)
             logits = network(clean + self.noise * noise)

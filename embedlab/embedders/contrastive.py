@@ -106,7 +106,9 @@ def uniformity(z: torch.Tensor) -> torch.Tensor:
     ----------
     Wang and Isola (2020), as in :func:`alignment`.
     """
-    return torch.pdist(z).square().mul(-2).exp().mean().log()
+    squared = (2 - 2 * z @ z.T).clamp(min=0)
+    pairs = torch.triu_indices(len(z), len(z), offset=1, device=z.device)
+    return squared[pairs[0], pairs[1]].mul(-2).exp().mean().log()
 
 
 class ProjectionHead(nn.Sequential):
@@ -163,18 +165,20 @@ class Contrastive(Embedder):
         if self.views is None:
             return default_views(X.shape[1])
         views = tuple(self.views) if isinstance(self.views, Sequence) else (self.views,)
-        if not views or not all(map(callable, views)):
+        if not views or any(isinstance(v, type) or not callable(v) for v in views):
             raise ValueError(
-                f"views={self.views!r} must be views of embedlab.augment, at least one: two views "
-                "that are the same image teach nothing. Affine(0, 0, 0, 0) changes nothing."
+                f"views={self.views!r} must hold at least one view, such as "
+                "embedlab.augment.Affine(): two views that are the same image teach nothing."
             )
         return views
 
     def _check_layer(self) -> None:
         if self.layer not in LAYERS:
             raise ValueError(f"layer={self.layer!r} must be one of {', '.join(LAYERS)}.")
-        if self.layer == "projection" and self.projection_dim is None:
-            raise ValueError("layer='projection' needs a projection_dim: here it is None.")
+        network = getattr(self, "network_", None)
+        no_head = isinstance(network["head"], nn.Identity) if network else not self.projection_dim
+        if self.layer == "projection" and no_head:
+            raise ValueError("layer='projection' needs a projection_dim in fit: there is no head.")
 
     def _fit(self, X, y):
         view = Compose(self._check(X))
@@ -193,11 +197,15 @@ class Contrastive(Embedder):
         def loss(network, index, generator):
             batch = images[index]
             views = view(torch.cat([batch, batch]), generator)  # (2N, C, 32, 32)
+            if len(views) != 2 * len(batch):
+                raise ValueError(f"views made {len(views)} images of {2 * len(batch)}.")
             z = F.normalize(network["head"](network["encoder"](views)).float(), dim=1)
             a, b = z.chunk(2)
-            with torch.no_grad():
-                watched.append(torch.stack([alignment(a, b), uniformity(a)]))
-            return self._loss(a, b)
+            # In bf16 distances come in steps so large that many are equal.
+            with torch.autocast(device.type, enabled=False):
+                with torch.no_grad():
+                    watched.append(torch.stack([alignment(a, b), uniformity(a)]))
+                return self._loss(a, b)
 
         epochs = self.epochs or pick_budget(device).epochs_for(len(X), most=50, images=250_000)
         self.loss_curve_ = train(
@@ -217,6 +225,8 @@ class Contrastive(Embedder):
         self.network_ = network
 
     def _transform(self, X):
+        self._check_layer()
+
         def embed(batch):
             vectors = self.network_["encoder"](batch)
             return vectors if self.layer == "encoder" else self.network_["head"](vectors)

@@ -151,7 +151,7 @@ class LeNet5(Embedder):
         device = pick_device()
         epochs = self.epochs or pick_budget(device).epochs_for(len(X), most=30, images=160_000)
         images, target = as_tensor(X).to(device), as_tensor(target).to(device)
-        view = Affine() if isinstance(self.augment, bool) else Compose(tuple(self.augment))
+        view = Affine() if self.augment is True else Compose(tuple(self.augment or ()))
 
         def loss(network, index, generator):
             batch = images[index]

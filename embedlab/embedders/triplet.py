@@ -13,14 +13,15 @@ from embedlab.embedders.contrastive import Contrastive
 def triplet_loss(a: torch.Tensor, b: torch.Tensor, margin: float) -> torch.Tensor:
     """``max(0, |anchor - positive|² - |anchor - negative|² + margin)``, mean over the anchors.
 
-    The anchor is one view of an image, the positive the other view. The negative is the nearest
-    view of another image that is farther away than the positive ("semi-hard"), or, where none is,
-    the farthest: the nearest of all would pull every vector to one point.
+    The anchor is one view of an image, the positive the other view. The negative is, among the
+    second views of the other images, the nearest that is farther away than the positive
+    ("semi-hard"), or, where none is, the farthest: the nearest of all would pull every vector to
+    one point.
 
     Parameters
     ----------
     a, b : torch.Tensor, shape (N, D)
-        Row i of both belongs to image i.
+        Row i of both belongs to image i; at least two images.
     margin : float
 
     Returns

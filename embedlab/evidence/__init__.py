@@ -90,7 +90,7 @@ def run(
         Trainings at a time, one thread each. Default: one a core; one in all on a GPU.
     only : sequence of str, optional
         Conditions to run; the rows of the others stay as they are stored, which needs a file that
-        was measured on the same images, with the same versions and on the same kind of device.
+        was measured on as many images, with the same versions and seeds, on such a device.
 
     Returns
     -------
@@ -108,7 +108,9 @@ def run(
     experiment = experiments()[name]
     device = pick_device()
     limit = experiment.limit or (None if dataset in EMBEDDED else pick_budget(device).limit)
-    conditions = list(only or experiment.conditions)
+    conditions = list(dict.fromkeys(experiment.conditions if only is None else only))
+    if not conditions:
+        raise ValueError("only: name at least one condition.")
     unknown = sorted(set(conditions) - set(experiment.conditions))
     if unknown:
         known = ", ".join(experiment.conditions)
@@ -121,7 +123,7 @@ def run(
         "device": device.type if device.type == "cpu" else _device_name(device),
         "machine": platform.machine(),
     }
-    kept = _kept(path, setting) if only else {"rows": [], "seconds": 0}
+    kept = _kept(path, setting, experiment) if only is not None else {"rows": [], "seconds": 0}
     jobs = jobs or (1 if device.type != "cpu" else cpu_count())
     grid = [(c, s) for c in conditions for s in experiment.seeds]
     start = time.perf_counter()
@@ -149,17 +151,19 @@ def run(
     return path
 
 
-def _kept(path: Path, setting: dict) -> dict:
+def _kept(path: Path, setting: dict, experiment: Experiment) -> dict:
     """The stored content of a results file, if it was measured in this setting."""
     if not path.is_file():
         raise ValueError(f"only: there is no {path.name} yet to add rows to. Run every condition.")
     content = json.loads(path.read_text(encoding="utf-8"))
     for key, here in setting.items():
-        if content[key] != here:
+        if content.get(key) != here:
             raise ValueError(
-                f"only: {path.name} was measured with {key} {content[key]}, here it is {here}. "
+                f"only: {path.name} was measured with {key} {content.get(key)}, here it is {here}. "
                 "Run every condition."
             )
+    if {row["seeds"] for row in content["rows"]} != {len(experiment.seeds)}:
+        raise ValueError(f"only: {path.name} has rows of other seeds. Run every condition.")
     return content
 
 

@@ -56,7 +56,7 @@ bottleneck = Experiment(
 # --- noise --------------------------------------------------------------------------------------
 
 NOISE = (0.0, 0.15, 0.3, 0.6)
-SPECKS = 0.3  # standard deviation of the noise on the test images
+SPECKS = 0.3  # standard deviation of the noise on the test images, before they are cut to [0, 1]
 
 
 def noisy(x: np.ndarray, sigma: float = SPECKS) -> np.ndarray:
@@ -66,7 +66,7 @@ def noisy(x: np.ndarray, sigma: float = SPECKS) -> np.ndarray:
     ----------
     x : ndarray of float32, shape (N, C, H, W)
     sigma : float
-        Standard deviation.
+        Standard deviation, before the cut.
 
     Returns
     -------
@@ -115,7 +115,7 @@ def face_regions() -> dict[str, np.ndarray]:
 
 
 def face_rows(seed: int, images: Images, n_components: int = 32) -> list[Row]:
-    """Error of an autoencoder, of PCA and of the mean image, on faces, region by region.
+    """Error of an autoencoder, of PCA and of the mean face, on test faces, region by region.
 
     Parameters
     ----------
@@ -129,11 +129,11 @@ def face_rows(seed: int, images: Images, n_components: int = 32) -> list[Row]:
     list of Row
         Named ``"<method>: <region>"``, with the measure ``error``.
     """
-    faces = images.test.x[images.test.y == 1]
+    known, faces = (split.x[split.y == 1] for split in (images.train, images.test))
     # A hundred images make one batch an epoch.
     autoencoder = Autoencoder(n_components, epochs=600, seed=seed)
     rebuilt = {
-        "mean image": np.broadcast_to(images.train.x.mean(axis=0), faces.shape),
+        "mean face": np.broadcast_to(known.mean(axis=0), faces.shape),
         "PCA": PCA(n_components).fit(images.train.x).reconstruct(faces),
         "autoencoder": autoencoder.fit(images.train.x).reconstruct(faces),
     }
@@ -150,7 +150,7 @@ def face_rows(seed: int, images: Images, n_components: int = 32) -> list[Row]:
 
 faces_error = Experiment(
     name="faces-error",
-    about="Where an autoencoder, PCA and the mean image miss: eyes and mouth, or background.",
+    about="Where an autoencoder, PCA and the mean face miss: eyes and mouth, or background.",
     conditions=("32 numbers",),
     run=lambda condition, seed, images: face_rows(seed, images),
     datasets=("faces",),

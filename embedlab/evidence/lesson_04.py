@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from embedlab.augment import Affine, Blur, Flip, ResizedCrop, View
 from embedlab.embedders import LeNet5, RandomConv, SimCLR, Triplet
-from embedlab.embedders.contrastive import COLOUR_VIEWS, GREY_VIEWS, LAYERS, Contrastive
+from embedlab.embedders.contrastive import (
+    COLOUR_VIEWS,
+    GREY_VIEWS,
+    LAYERS,
+    Contrastive,
+    default_views,
+)
 from embedlab.evaluate import few_shot, few_shot_draws
 from embedlab.evidence import Experiment
 from embedlab.images import Images
@@ -64,10 +72,9 @@ COLOUR_SETS = ablation_views(COLOUR_VIEWS, (Blur(3),))
 COLOUR_SETS["only crop and flip"] = COLOUR_VIEWS[:2]
 
 
-def _ablation(condition: str, seed: int, images: Images) -> list[Row]:
+def _ablation(sets: dict, condition: str, seed: int, images: Images) -> list[Row]:
     if condition == "untrained":
         return [score(RandomConv(seed=seed).fit(images.train.x), images, condition)]
-    sets = GREY_SETS if images.train.x.shape[1] == 1 else COLOUR_SETS
     simclr = SimCLR(views=sets[condition], seed=seed).fit(images.train.x)
     return layer_rows(simclr, images, condition)
 
@@ -76,13 +83,13 @@ ablation = Experiment(
     name="ablation",
     about="SimCLR with its usual views, without each of them, with others, and with none.",
     conditions=(*GREY_SETS, "untrained"),
-    run=_ablation,
+    run=partial(_ablation, GREY_SETS),
 )
 ablation_colour = Experiment(
     name="ablation-colour",
     about="SimCLR on colour crops with its usual views, without each, with others, with none.",
     conditions=(*COLOUR_SETS, "untrained"),
-    run=_ablation,
+    run=partial(_ablation, COLOUR_SETS),
     datasets=("photo-crops",),
 )
 
@@ -166,7 +173,8 @@ def _few_labels(condition: str, seed: int, images: Images) -> list[Row]:
         return [few_labels_row(True, 5, seed, images, f"{condition}: 5")]
     if condition.startswith("LeNet-5, same views"):
         k = int(condition.split(": ")[1])
-        return [few_labels_row(GREY_VIEWS, k, seed, images, condition)]
+        views = default_views(images.train.x.shape[1])
+        return [few_labels_row(views, k, seed, images, condition)]
     simclr, rows = SimCLR(seed=seed).fit(images.train.x), []
     for layer, name in zip(LAYERS, ("SimCLR", "SimCLR, projected"), strict=True):
         train, test = (

@@ -26,6 +26,30 @@ def _near(x: float, y: float) -> bool:
     return abs(x - y) < 1e-4
 
 
+def _check_gradients(answer, solution, vectors, *rest) -> None:
+    """The loss must pull on every vector as the solution's does."""
+    pulls = []
+    for function in (answer, solution):
+        leaves = [v.clone().requires_grad_() for v in vectors]
+        loss = function(*leaves, *rest)
+        if not isinstance(loss, torch.Tensor) or not loss.requires_grad:
+            raise Wrong("No gradient can flow through this loss: stay with torch, detach nothing.")
+        try:
+            grads = torch.autograd.grad(loss, leaves, allow_unused=True)
+        except RuntimeError as error:
+            if "inplace" not in str(error):
+                raise
+            raise Wrong(
+                "The number is right, but backward() fails: a tensor that the gradient needs is "
+                "changed in place. Change the logits before the exponential, or use masked_fill."
+            ) from error
+        pulls.append(
+            [torch.zeros_like(v) if g is None else g for g, v in zip(grads, vectors, strict=True)]
+        )
+    if not all(torch.allclose(a, b, atol=1e-4) for a, b in zip(*pulls, strict=True)):
+        raise Wrong("The number is right and its gradient is not: a part of the loss is detached.")
+
+
 # --- NT-Xent ----------------------------------------------------------------------------------
 
 
@@ -92,6 +116,18 @@ def _the_next_is_the_partner(a, b, temperature):
     return F.cross_entropy(logits, torch.arange(len(z)) ^ 1)
 
 
+def _detached_partner(a, b, temperature):
+    return my_nt_xent_solution(a, b.detach(), temperature)
+
+
+def _exponentials_in_place(a, b, temperature):
+    z = F.normalize(torch.cat([a, b]), dim=1)
+    e = torch.exp(z @ z.T / temperature)
+    e.fill_diagonal_(0)
+    right = e[torch.arange(len(z)), torch.arange(len(z)).roll(len(a))]
+    return -(right / e.sum(dim=1)).log().mean()
+
+
 def _test_nt_xent(answer):
     a, b = _two_views()
     kept = a.clone(), b.clone()
@@ -107,9 +143,7 @@ def _test_nt_xent(answer):
         other = _two_views(9, 5)
         if not _near(_number(answer, *other, 0.7), my_nt_xent_solution(*other, 0.7).item()):
             raise Wrong("With another batch size or temperature it is off: is a number typed in?")
-        leaf = a.clone().requires_grad_()
-        if not answer(leaf, b, t).requires_grad:
-            raise Wrong("No gradient can flow through this loss: nothing may be detached.")
+        _check_gradients(answer, my_nt_xent_solution, (a, b), t)
         return
     if like(_diagonal_left_in):
         raise Wrong(
@@ -160,6 +194,8 @@ nt_xent_exercise = Exercise(
         (_one_direction, "those in b have to ask"),
         (_other_views_only, "those of its own batch too"),
         (_the_next_is_the_partner, "Wrong positives"),
+        (_detached_partner, "its gradient is not"),
+        (_exponentials_in_place, "backward() fails"),
     ),
 )
 
@@ -196,6 +232,10 @@ def _test_evenness(answer):
     z = F.normalize(_two_views()[0], dim=1)
     value = _number(answer, z)
     if _near(value, evenness_solution(z).item()):
+        other = F.normalize(_two_views(9, 3)[1], dim=1)
+        if not _near(_number(answer, other), evenness_solution(other).item()):
+            raise Wrong("With another number of vectors it is off: is a number typed in?")
+        _check_gradients(answer, evenness_solution, (z,))
         return
     if _near(value, _pairs_with_itself(z).item()):
         raise Wrong("Each vector is paired with itself too, at distance 0: leave these pairs out.")
@@ -272,7 +312,7 @@ def _test_triplet(answer):
     a, b = (F.normalize(v, dim=1) for v in _two_views(8))
     args = (a, b, b.roll(1, 0))
     margin = 1.0
-    value = _number(answer, *args, margin)
+    value = _number(answer, *(v.clone() for v in args), margin)
 
     def like(wrong):
         return _near(value, wrong(*args, margin).item())
@@ -280,6 +320,11 @@ def _test_triplet(answer):
     if like(my_triplet_loss_solution):
         if not _near(_number(answer, *args, 0.2), my_triplet_loss_solution(*args, 0.2).item()):
             raise Wrong("With another margin it is off: use `margin`.")
+        a, b = (F.normalize(v, dim=1) for v in _two_views(9, 3))
+        other = (b, a, a.roll(2, 0))
+        if not _near(_number(answer, *other, 1.0), my_triplet_loss_solution(*other, 1.0).item()):
+            raise Wrong("With vectors of another length it is off: is a number typed in?")
+        _check_gradients(answer, my_triplet_loss_solution, args, margin)
         return
     if like(_swapped):
         raise Wrong("The signs are swapped: this pushes the positive away and pulls the negative.")
