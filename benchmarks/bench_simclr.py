@@ -31,14 +31,11 @@ from torch.utils.data import DataLoader, Dataset
 from embedlab import load_images
 from embedlab.augment import (
     Blur,
-    Brightness,
+    ColourJitter,
     Compose,
-    Contrast,
     Flip,
     Greyscale,
-    Hue,
     ResizedCrop,
-    Saturation,
     Sometimes,
 )
 from embedlab.device import pick_budget, pick_device
@@ -55,7 +52,7 @@ VIEWS = Compose(
     (
         ResizedCrop(area=0.3),
         Flip(0.5),
-        Sometimes(Compose((Brightness(0.4), Contrast(0.4), Saturation(0.4), Hue(0.1))), 0.8),
+        Sometimes(ColourJitter(0.4, 0.4, 0.4, 0.1), 0.8),
         Greyscale(0.2),
         Sometimes(Blur(2.0), 0.5),
     )

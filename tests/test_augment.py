@@ -10,6 +10,7 @@ from embedlab.augment import (
     Affine,
     Blur,
     Brightness,
+    ColourJitter,
     Compose,
     Contrast,
     Elastic,
@@ -33,6 +34,7 @@ VIEWS = [
     Saturation(),
     Hue(),
     Greyscale(),
+    ColourJitter(),
     Blur(),
     Noise(),
     Sometimes(Blur(3), 0.5),
@@ -52,6 +54,7 @@ STILL = [
     (Saturation(0), 1e-6),
     (Hue(0), 1e-3),
     (Greyscale(0), 0),
+    (ColourJitter(0, 0, 0, 0), 1e-3),
     (Blur(0), 1e-6),
     (Noise(0), 0),
     (Sometimes(Noise(1), 0), 0),
@@ -165,6 +168,18 @@ def test_half_a_circle_turns_a_colour_into_its_complement(monkeypatch):
     torch.testing.assert_close(Hue(0.5)(red, seeded()), 2 * luma - red, atol=1e-4, rtol=0)
 
 
+@pytest.mark.parametrize("u", [-1.0, 0.3, 1.0])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_jitter_is_the_four_in_a_row(u, channels, photos, monkeypatch):
+    """On pale images, where nothing is cut on the way."""
+    monkeypatch.setattr("embedlab.augment._draw", lambda x, g, *s: torch.full((*s, len(x)), u))
+    pale = 0.3 + 0.1 * photos[:, :channels]
+    four = Compose((Brightness(0.3), Contrast(0.4), Saturation(0.2), Hue(0.1)))
+    wanted = four(pale, seeded())
+    got = ColourJitter(0.3, 0.4, 0.2, 0.1)(pale, seeded())
+    torch.testing.assert_close(got, wanted, atol=1e-3, rtol=0)
+
+
 @pytest.mark.parametrize("sigma", [0.5, 1.0, 3.0])
 def test_blur_spreads_a_point_as_a_gaussian(sigma, monkeypatch):
     monkeypatch.setattr("embedlab.augment._draw", lambda x, g, *s: torch.ones(*s, len(x)))
@@ -266,6 +281,8 @@ def test_views_are_values():
         (lambda: Greyscale(p=-0.1), "Greyscale: p=-0.1"),
         (lambda: Brightness(float("nan")), "Brightness: strength=nan"),
         (lambda: Hue(0.6), "strength=0.6"),
+        (lambda: ColourJitter(hue=0.6), "strength=0.6"),
+        (lambda: ColourJitter(contrast=-1), "contrast=-1"),
         (lambda: Blur("wide"), "Blur: sigma='wide'"),
         (lambda: Noise(float("inf")), "Noise: sigma=inf"),
         (lambda: Sometimes(Flip(), 2), "Sometimes: p=2"),
