@@ -222,8 +222,8 @@ MUTANTS = (
         "neighbours that share more than they do",
         ("03",),
         "embedlab/properties.py",
-        "by_chance = 2 * values.var(ddof=1)",
-        "by_chance = 4 * values.var(ddof=1)",
+        "chance = from_others.mean()",
+        "chance = 2 * from_others.mean()",
     ),
     Mutant(
         "NT-Xent with the diagonal left in",
