@@ -36,8 +36,15 @@ def normalised(vectors: np.ndarray) -> np.ndarray:
 
 
 def _standardise(*sets: np.ndarray) -> list[np.ndarray]:
-    """Zero mean and unit variance by the first set's statistics."""
+    """Zero mean and unit variance by the first set's statistics.
+
+    A number that hardly varies beside the others is rounding, and stays small: blown up to unit
+    variance it would be noise, and another on each machine. (LDA's last direction on digits is
+    one: shrinkage lets it fall where the images have no variance at all.)
+    """
     scaler = StandardScaler().fit(sets[0])
+    spread = np.sqrt(scaler.var_)
+    scaler.scale_[spread < 1e-5 * spread.max()] = spread.max() or 1.0
     return [scaler.transform(v) for v in sets]
 
 

@@ -146,3 +146,17 @@ def test_mean_cosine(rng):
     cosines = (unit @ unit.T)[~np.eye(50, dtype=bool)]
     assert evaluate.mean_cosine(v) == pytest.approx(cosines.mean(), abs=1e-6)
     assert evaluate.mean_cosine(np.ones((5, 3))) == pytest.approx(1.0)
+
+
+def test_probes_do_not_blow_up_rounding(rng):
+    """A number that varies by a ten-millionth of the others must not change what is measured."""
+    y = np.repeat(np.arange(5), 40)
+    v = np.eye(5)[y] + rng.normal(size=(200, 5))
+    noise = 1e-7 * rng.normal(size=(200, 20))
+    longer = np.hstack([v, noise])
+    parts, with_noise = ([(a[i::2], y[i::2]) for i in range(2)] for a in (v, longer))
+    plain, _ = evaluate.linear_probe(parts[0], parts[1], parts[1])
+    np.testing.assert_array_equal(
+        evaluate.linear_probe(with_noise[0], *[with_noise[1]] * 2)[0], plain
+    )
+    np.testing.assert_array_equal(evaluate.few_shot(*with_noise), evaluate.few_shot(*parts))
