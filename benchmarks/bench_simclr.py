@@ -226,6 +226,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--batch-size", type=int, default=128)
+    parser.add_argument("--widths", nargs="+", default=["16", "24", "28"], help="of the encoder")
     parser.add_argument("--fashion", action="store_true", help="SimCLR on Fashion-MNIST instead")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
@@ -236,7 +237,7 @@ def main() -> None:
     crops = torch.from_numpy(load_images("photo-crops").train.x).contiguous()
     if device.type != "cuda":
         images = torch.cat([crops] * 3)
-        for width in ("16", "32"):
+        for width in options.widths:
             rates = compare(width, images, options.batch_size, options.rounds, device)
             report(
                 f"{options.threads} threads, batch {options.batch_size}, ConvEncoder of width "
