@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import nbformat
 from joblib import cpu_count
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -293,6 +294,20 @@ def mutate(mutant: Mutant, root: Path) -> None:
     path.write_text(text.replace(mutant.old, mutant.new), encoding="utf-8")
 
 
+def _hide_sources(path: Path) -> None:
+    """Take the package's code off a lesson's page: a mutant must show in what is measured."""
+    notebook = nbformat.read(path, as_version=4)
+    for cell in notebook.cells:
+        if cell.cell_type == "code" and "show_source(" in cell.source:
+            cell.source = "show_source = lambda *objects: None\n" + cell.source
+            cell.outputs = [
+                output
+                for output in cell.outputs
+                if not output.get("data", {}).get("text/plain", "").startswith("# embedlab/")
+            ]
+    nbformat.write(notebook, path)
+
+
 def first_red_cell(mutant: Mutant | None, lesson: str) -> str:
     """Run a lesson from a mutated copy; the first cell that fails, or "" if none does."""
     with tempfile.TemporaryDirectory(prefix="mutant-") as folder:
@@ -309,6 +324,7 @@ def first_red_cell(mutant: Mutant | None, lesson: str) -> str:
         if mutant:
             mutate(mutant, copy)
         (notebook,) = (copy / "notebooks").glob(f"{lesson}*.ipynb")
+        _hide_sources(notebook)
         environment = {**os.environ, "PYTHONPATH": folder, "EMBEDLAB_DEVICE": "cpu"}
         for name in ("EMBEDLAB_DATASET", "EMBEDLAB_RECORD", "EMBEDLAB_THREADS"):
             environment.pop(name, None)
