@@ -101,17 +101,25 @@ def course(
 
 
 @app.command()
-def fetch(names: Annotated[list[str], typer.Argument(help="fashion-mnist, cifar10")]) -> None:
-    """Download image sets, once, with their checksums verified."""
+def fetch(
+    names: Annotated[list[str], typer.Argument(help="fashion-mnist, cifar10, timm:MODEL")],
+) -> None:
+    """Download image sets, their checksums verified, or a model's weights; each once."""
     from embedlab import sources
+    from embedlab.pretrained import fetch_timm
 
-    unknown = sorted(set(names) - set(sources.manifest()))
+    sets = [name for name in names if not name.startswith("timm:")]
+    unknown = sorted(set(sets) - set(sources.manifest()))
     if unknown:
-        raise _fail(f"no such set: {', '.join(unknown)}. Use {', '.join(sources.manifest())}.")
+        known = ", ".join(sources.manifest())
+        raise _fail(f"no such set: {', '.join(unknown)}. Use {known} or timm:MODEL.")
     for name in names:
         try:
+            if name.startswith("timm:"):
+                typer.echo(f"{name}: {fetch_timm(name.removeprefix('timm:'))}")
+                continue
             paths = sources.fetch(name)
-        except sources.DataUnavailable as error:
+        except (sources.DataUnavailable, ValueError) as error:
             raise _fail(error) from error
         typer.echo(f"{name}: {len(paths)} files in {sources.data_home()}, verified")
 

@@ -136,10 +136,10 @@ def as_tensor(x: np.ndarray) -> torch.Tensor:
 def in_batches(
     network: nn.Module,
     function: Callable[[torch.Tensor], torch.Tensor],
-    x: np.ndarray,
+    *arrays: np.ndarray,
     batch_size: int = 1024,
 ) -> np.ndarray:
-    """Apply what a network can do to an array, a batch at a time, on the best device there is.
+    """Apply what a network can do to arrays, a batch at a time, on the best device there is.
 
     Parameters
     ----------
@@ -147,8 +147,8 @@ def in_batches(
         On the device while this runs, and on the CPU again when it returns: so a fitted embedder
         can be saved and loaded anywhere.
     function : callable
-        The network or something that calls it: tensor (B, ...) to tensor (B, ...).
-    x : ndarray of float32, shape (N, ...)
+        The network or something that calls it: a tensor (B, ...) for each array to one (B, ...).
+    *arrays : ndarray, shape (N, ...)
     batch_size : int
 
     Returns
@@ -158,7 +158,8 @@ def in_batches(
     device = pick_device()
     network.to(device)
     try:
-        batches = as_tensor(x).split(batch_size)
-        return np.concatenate([function(b.to(device)).float().cpu().numpy() for b in batches])
+        batches = zip(*(as_tensor(a).split(batch_size) for a in arrays), strict=True)
+        done = [function(*(b.to(device) for b in batch)).float().cpu() for batch in batches]
+        return np.concatenate(done)
     finally:
         network.cpu()

@@ -15,16 +15,20 @@ from sklearn.preprocessing import StandardScaler
 
 from embedlab.embedders import (
     LDA,
+    MAE,
     PCA,
     Autoencoder,
+    Data2Vec,
     KernelLDA,
     KernelPCA,
     LeNet5,
     Pixels,
     RandomConv,
     RandomEncoder,
+    RandomViT,
     SimCLR,
     Triplet,
+    ViT,
 )
 from embedlab.embedders.base import Embedder
 from embedlab.embedders.lenet import C3_TABLE, LAYERS, LeNet5Network
@@ -41,6 +45,10 @@ ALL = [
     Autoencoder(8, epochs=2),
     SimCLR(epochs=2),
     Triplet(epochs=2),
+    RandomViT(),
+    ViT(epochs=4),
+    MAE(epochs=2),
+    Data2Vec(epochs=2),
 ]
 NAMES = [type(e).__name__ for e in ALL]
 LABELLED = [e for e in ALL if e.supervision == "labels"]
@@ -64,11 +72,22 @@ def test_same_seed_same_vectors_bit_for_bit(embedder, few):
 
 @pytest.mark.parametrize(
     "embedder",
-    [RandomEncoder, RandomConv, LeNet5, Autoencoder, SimCLR, Triplet],
+    [
+        RandomEncoder,
+        RandomConv,
+        RandomViT,
+        LeNet5,
+        Autoencoder,
+        SimCLR,
+        Triplet,
+        ViT,
+        MAE,
+        Data2Vec,
+    ],
     ids=lambda e: e.__name__,
 )
 def test_another_seed_other_vectors(embedder, few):
-    kwargs = {} if embedder in (RandomEncoder, RandomConv) else {"epochs": 1}
+    kwargs = {} if embedder.__name__.startswith("Random") else {"epochs": 1}
     a, b = (
         embedder(seed=s, **kwargs).fit(few.train.x, few.train.y).transform(few.test.x)
         for s in (0, 1)
@@ -113,6 +132,9 @@ def test_scikit_learns_interface(embedder, few):
         (Autoencoder(epochs=8), {"embed__n_components": [1, 16]}),
         (SimCLR(epochs=4), {"embed__embed_dim": [1, 32]}),
         (Triplet(epochs=4), {"embed__embed_dim": [1, 32]}),
+        (ViT(epochs=8), {"embed__embed_dim": [4, 64]}),
+        (MAE(epochs=8), {"embed__embed_dim": [4, 64]}),
+        (Data2Vec(epochs=8), {"embed__embed_dim": [4, 64]}),
     ],
     ids=lambda p: type(p).__name__ if isinstance(p, Embedder) else "",
 )
@@ -194,7 +216,7 @@ def test_a_failed_refit_does_not_look_fitted(few, monkeypatch):
     def interrupt(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("embedlab.embedders.lenet.train", interrupt)
+    monkeypatch.setattr("embedlab.embedders.network.train", interrupt)
     with pytest.raises(KeyboardInterrupt):
         lenet.fit(few.train.x, few.train.y)
     with pytest.raises(NotFittedError):

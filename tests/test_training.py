@@ -90,6 +90,8 @@ def test_in_batches_is_the_whole_at_once(rng):
     network = nn.Identity()
     whole = in_batches(network, lambda b: network(b) * 2, x, batch_size=3)
     np.testing.assert_array_equal(whole, x * 2)
+    twice = in_batches(network, lambda a, b: a + b, x, x, batch_size=3)
+    np.testing.assert_array_equal(twice, x * 2)
 
 
 @pytest.mark.parametrize("axis", [0, 1])
@@ -127,9 +129,9 @@ def test_a_gpu_takes_the_larger_budget(few, monkeypatch):
     assert gpu.epochs > cpu.epochs
     epochs = []
     for budget in (cpu, gpu):
-        monkeypatch.setattr("embedlab.embedders.lenet.pick_budget", lambda device, b=budget: b)
+        monkeypatch.setattr("embedlab.embedders.network.pick_budget", lambda device, b=budget: b)
         monkeypatch.setattr(
-            "embedlab.embedders.lenet.train", lambda *a, **k: epochs.append(k["epochs"])
+            "embedlab.embedders.network.train", lambda *a, **k: epochs.append(k["epochs"])
         )
         LeNet5().fit(few.train.x, few.train.y)
     assert epochs == [30, 60]

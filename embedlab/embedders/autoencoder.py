@@ -9,10 +9,11 @@ from sklearn.utils.validation import check_array, check_is_fitted
 from torch import nn
 
 from embedlab.augment import Affine
-from embedlab.device import pick_budget, pick_device
-from embedlab.embedders.base import Embedder, check_positive, check_range, check_side
+from embedlab.device import pick_device
+from embedlab.embedders.base import check_positive, check_range, check_side
 from embedlab.embedders.conv import ConvEncoder
-from embedlab.training import as_tensor, in_batches, seeded, train
+from embedlab.embedders.network import NetworkEmbedder
+from embedlab.training import as_tensor, in_batches, seeded
 
 
 def full(n_in: int, n_out: int) -> nn.Sequential:
@@ -66,7 +67,7 @@ class AutoencoderNetwork(nn.Module):
         return self.decoder(self.encoder(x))
 
 
-class Autoencoder(Embedder):
+class Autoencoder(NetworkEmbedder):
     """A convolutional autoencoder; its bottleneck is the embedding.
 
     Parameters
@@ -118,9 +119,7 @@ class Autoencoder(Embedder):
 
     def _check(self, X: np.ndarray) -> None:
         check_positive(self.n_components, "n_components")
-        check_positive(self.batch_size, "batch_size")
-        if self.epochs is not None:
-            check_positive(self.epochs, "epochs")
+        self._check_training()
         if self.noise != 0:
             check_range(self.noise, "noise", 0)
         check_side(X)
@@ -143,20 +142,7 @@ class Autoencoder(Embedder):
             logits = network(clean + self.noise * noise)
             return F.binary_cross_entropy_with_logits(logits, clean)
 
-        epochs = self.epochs or pick_budget(device).epochs_for(len(X), most=60, images=200_000)
-        self.loss_curve_ = train(
-            network,
-            loss,
-            len(X),
-            epochs=epochs,
-            batch_size=min(self.batch_size, len(X)),
-            lr=self.lr,
-            weight_decay=self.weight_decay,
-            seed=self.seed,
-            device=device,
-            label=f"{type(self).__name__}-{self.n_components} seed {self.seed}",
-        )
-        self.network_ = network
+        self._train(network, loss, len(X), self._epochs(len(X), most=60, images=200_000))
 
     def _transform(self, X):
         return in_batches(self.network_, self.network_.encoder, X)

@@ -134,6 +134,10 @@ class Embedder(TransformerMixin, BaseEstimator):
         -------
         ndarray of float32, shape (N, D)
         """
+        return np.ascontiguousarray(self._transform(self._like_fitted(X)), dtype=np.float32)
+
+    def _like_fitted(self, X) -> np.ndarray:
+        """`X` as images of the shape seen in ``fit``."""
         check_is_fitted(self, "fit_seconds_")
         X = check_images(X)
         if X.shape[1:] != self.image_shape_:
@@ -141,7 +145,7 @@ class Embedder(TransformerMixin, BaseEstimator):
                 f"X has images of shape {X.shape[1:]}, but {type(self).__name__} was fitted "
                 f"with {self.image_shape_}."
             )
-        return np.ascontiguousarray(self._transform(X), dtype=np.float32)
+        return X
 
     def _fit(self, X: np.ndarray, y: np.ndarray | None) -> None:
         raise NotImplementedError

@@ -25,10 +25,11 @@ from embedlab.augment import (
     Saturation,
     View,
 )
-from embedlab.device import pick_budget, pick_device
-from embedlab.embedders.base import Embedder, check_positive, check_side
+from embedlab.device import pick_device
+from embedlab.embedders.base import check_positive, check_side
 from embedlab.embedders.conv import ConvEncoder
-from embedlab.training import as_tensor, in_batches, seeded, train
+from embedlab.embedders.network import NetworkEmbedder
+from embedlab.training import as_tensor, in_batches, seeded
 
 LAYERS = ("encoder", "projection")
 
@@ -131,7 +132,7 @@ class ProjectionHead(nn.Sequential):
         )
 
 
-class Contrastive(Embedder):
+class Contrastive(NetworkEmbedder):
     """An encoder trained so that two views of an image come near each other, and others do not.
 
     A subclass sets the parameters and writes ``_loss(a, b)``, the loss of a batch of projected
@@ -153,9 +154,7 @@ class Contrastive(Embedder):
         check_positive(self.embed_dim, "embed_dim")
         if self.projection_dim is not None:
             check_positive(self.projection_dim, "projection_dim")
-        if self.epochs is not None:
-            check_positive(self.epochs, "epochs")
-        check_positive(self.batch_size, "batch_size")
+        self._check_training()
         check_side(X)
         self._check_layer()
         size = min(self.batch_size, len(X))
@@ -207,22 +206,10 @@ class Contrastive(Embedder):
                     watched.append(torch.stack([alignment(a, b), uniformity(a)]))
                 return self._loss(a, b)
 
-        epochs = self.epochs or pick_budget(device).epochs_for(len(X), most=50, images=250_000)
-        self.loss_curve_ = train(
-            network,
-            loss,
-            len(X),
-            epochs=epochs,
-            batch_size=min(self.batch_size, len(X)),
-            lr=self.lr,
-            weight_decay=self.weight_decay,
-            seed=self.seed,
-            device=device,
-            label=f"{type(self).__name__} seed {self.seed}",
-        )
+        epochs = self._epochs(len(X), most=50, images=250_000)
+        self._train(network, loss, len(X), epochs)
         curves = torch.stack(watched).view(epochs, -1, 2).mean(dim=1).cpu()
         self.alignment_curve_, self.uniformity_curve_ = curves.T.tolist()
-        self.network_ = network
 
     def _transform(self, X):
         self._check_layer()

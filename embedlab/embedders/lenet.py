@@ -10,10 +10,11 @@ import torch.nn.functional as F
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from embedlab.augment import Affine, Compose, View
-from embedlab.device import pick_budget, pick_device
-from embedlab.embedders.base import Embedder, check_positive, check_side
-from embedlab.training import as_tensor, in_batches, seeded, train
+from embedlab.augment import View
+from embedlab.device import pick_device
+from embedlab.embedders.base import check_positive, check_side
+from embedlab.embedders.network import NetworkEmbedder
+from embedlab.training import as_tensor, in_batches, seeded
 
 LAYERS = ("c1", "s2", "c3", "s4", "c5", "fc84", "logits", "softmax")
 
@@ -73,7 +74,7 @@ class LeNet5Network(nn.Module):
         return self.layers(x)["logits"]
 
 
-class LeNet5(Embedder):
+class LeNet5(NetworkEmbedder):
     """LeNet-5 trained to name the classes, cut at one of its layers.
 
     Convolutions, trainable subsampling, the partial connections of C3, the scaled tanh and the
@@ -142,37 +143,20 @@ class LeNet5(Embedder):
 
     def _fit(self, X, y):
         self._check(X)
-        if self.epochs is not None:
-            check_positive(self.epochs, "epochs")
-        check_positive(self.batch_size, "batch_size")
+        self._check_training()
         classes, target = np.unique(y, return_inverse=True)
         with seeded(self.seed):
             network = LeNet5Network(X.shape[1], len(classes), self.embed_dim)
         device = pick_device()
-        epochs = self.epochs or pick_budget(device).epochs_for(len(X), most=30, images=160_000)
         images, target = as_tensor(X).to(device), as_tensor(target).to(device)
-        view = Affine() if self.augment is True else Compose(tuple(self.augment or ()))
+        view = self._view()
 
         def loss(network, index, generator):
-            batch = images[index]
-            if self.augment:
-                batch = view(batch, generator)
+            batch = view(images[index], generator)
             return F.cross_entropy(network(batch), target[index])
 
-        self.loss_curve_ = train(
-            network,
-            loss,
-            len(X),
-            epochs=epochs,
-            batch_size=min(self.batch_size, len(X)),
-            lr=self.lr,
-            weight_decay=self.weight_decay,
-            seed=self.seed,
-            device=device,
-            label=f"{type(self).__name__} seed {self.seed}",
-        )
+        self._train(network, loss, len(X), self._epochs(len(X), most=30, images=160_000))
         self.classes_ = classes
-        self.network_ = network
 
     def _transform(self, X):
         def activations(batch):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
 
 from embedlab.augment import Affine, Blur, Flip, ResizedCrop, View
 from embedlab.embedders import LeNet5, RandomConv, SimCLR, Triplet
+from embedlab.embedders.base import Embedder
 from embedlab.embedders.contrastive import (
     COLOUR_VIEWS,
     GREY_VIEWS,
@@ -136,15 +138,17 @@ SHOTS = (1, 5, 20)
 STEPS = 800  # of LeNet-5 on a few images, whatever their number
 
 
-def few_labels_row(augment, shots: int, seed: int, images: Images, name: str) -> Row:
-    """LeNet-5 trained on a few labelled images a class, for each of the yardstick's ten draws.
+def few_labels_row(
+    learner: Callable[[int], Embedder], shots: int, images: Images, name: str
+) -> Row:
+    """A network taught with a few labelled images a class, for each of the yardstick's ten draws.
 
     Parameters
     ----------
-    augment : bool or tuple of views
+    learner : callable
+        From the number of images to an unfitted network with ``predict``.
     shots : int
         Labelled images a class.
-    seed : int
     images : Images
     name : str
 
@@ -156,9 +160,8 @@ def few_labels_row(augment, shots: int, seed: int, images: Images, name: str) ->
     right = []
     for index in few_shot_draws(images.train.y, shots):
         some = images.train[index]
-        steps_an_epoch = max(1, len(some) // 64)
-        network = LeNet5(augment=augment, epochs=STEPS // steps_an_epoch, seed=seed)
-        right.append(network.fit(some.x, some.y).predict(images.test.x) == images.test.y)
+        taught = learner(len(some)).fit(some.x, some.y)
+        right.append(taught.predict(images.test.x) == images.test.y)
     return _few_shot_row(np.array(right, float), images, name)
 
 
@@ -168,13 +171,17 @@ def _few_shot_row(right: np.ndarray, images: Images, name: str) -> Row:
     return Row(name, images.name, {"few_shot": measure}, supervision="labels")
 
 
+def _lenet(augment, seed: int) -> Callable[[int], LeNet5]:
+    return lambda n: LeNet5(augment=augment, epochs=STEPS // max(1, n // 64), seed=seed)
+
+
 def _few_labels(condition: str, seed: int, images: Images) -> list[Row]:
     if condition == "LeNet-5, mild views":
-        return [few_labels_row(True, 5, seed, images, f"{condition}: 5")]
+        return [few_labels_row(_lenet(True, seed), 5, images, f"{condition}: 5")]
     if condition.startswith("LeNet-5, same views"):
         k = int(condition.split(": ")[1])
         views = default_views(images.train.x.shape[1])
-        return [few_labels_row(views, k, seed, images, condition)]
+        return [few_labels_row(_lenet(views, seed), k, images, condition)]
     simclr, rows = SimCLR(seed=seed).fit(images.train.x), []
     for layer, name in zip(LAYERS, ("SimCLR", "SimCLR, projected"), strict=True):
         train, test = (

@@ -6,15 +6,19 @@ from collections.abc import Callable
 
 from embedlab.embedders import (
     LDA,
+    MAE,
     PCA,
     Autoencoder,
+    Data2Vec,
     KernelLDA,
     KernelPCA,
     LeNet5,
     Pixels,
     RandomEncoder,
+    RandomViT,
     SimCLR,
     Triplet,
+    ViT,
 )
 from embedlab.embedders.base import Embedder
 from embedlab.evidence import Experiment
@@ -38,6 +42,10 @@ METHODS: dict[str, Callable[[int, int], Embedder]] = {
     "SimCLR": lambda seed, short: SimCLR(seed=seed),
     "SimCLR, projected": lambda seed, short: SimCLR(seed=seed, layer="projection"),
     "triplet": lambda seed, short: Triplet(seed=seed),
+    "random ViT": lambda seed, short: RandomViT(seed=seed),
+    "ViT": lambda seed, short: ViT(seed=seed),
+    "MAE": lambda seed, short: MAE(seed=seed),
+    "data2vec": lambda seed, short: Data2Vec(seed=seed),
 }
 # Rows that need no training of their own: another layer of a network that has its row.
 READ_FROM = {"SimCLR, projected": ("SimCLR", "projection")}

@@ -1,0 +1,123 @@
+"""What attention weights say: how far tokens look, and at what the CLS token looks in the end."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+
+def attention_rollout(attention: np.ndarray) -> np.ndarray:
+    """How much of each input patch is in each last token, if attention were all that mixes them.
+
+    The heads of a layer are averaged; the skip connection counts as looking at oneself, as much as
+    at all others together; and layers multiply.
+
+    Parameters
+    ----------
+    attention : ndarray of float, shape (N, layers, heads, T, T)
+        Rows sum to one.
+
+    Returns
+    -------
+    ndarray of float, shape (N, T, T)
+        Row i: what token i is made of; it sums to one.
+
+    References
+    ----------
+    Abnar and Zuidema (2020), Quantifying attention flow in transformers.
+    """
+    attention = _checked(attention)
+    mixing = (attention.mean(axis=2) + np.eye(attention.shape[-1])) / 2  # (N, layers, T, T)
+    out = mixing[:, 0]
+    for layer in range(1, mixing.shape[1]):
+        out = mixing[:, layer] @ out
+    return out
+
+
+def patch_distances(side: int, patch_size: int) -> np.ndarray:
+    """Distances between the centres of all patches, in pixels.
+
+    Parameters
+    ----------
+    side : int
+        Patches along a side.
+    patch_size : int
+
+    Returns
+    -------
+    ndarray of float, shape (side ** 2, side ** 2)
+    """
+    place = np.indices((side, side)).reshape(2, -1).T * patch_size
+    return np.linalg.norm(place[:, None] - place[None], axis=2)
+
+
+def attention_distance(attention: np.ndarray, patch_size: int) -> np.ndarray:
+    """How far patches look: the distance to what they attend to, averaged by the weights.
+
+    Parameters
+    ----------
+    attention : ndarray of float, shape (N, layers, heads, 1 + P, 1 + P)
+        CLS first; it is nowhere, so it is left out, and the other weights are scaled to sum to one.
+    patch_size : int
+
+    Returns
+    -------
+    ndarray of float, shape (N, layers, heads)
+        Pixels, between centres of patches.
+
+    References
+    ----------
+    Dosovitskiy et al. (2020), An image is worth 16x16 words, figure 7.
+    """
+    attention = _checked(attention)
+    weights = attention[..., 1:, 1:]
+    side = round(weights.shape[-1] ** 0.5)
+    if side**2 != weights.shape[-1]:
+        raise ValueError(
+            f"attention: {attention.shape[-1]} tokens are not CLS and a square of patches."
+        )
+    weights = weights / weights.sum(axis=-1, keepdims=True)
+    return (weights * patch_distances(side, patch_size)).sum(axis=-1).mean(axis=-1)
+
+
+def _checked(attention: np.ndarray) -> np.ndarray:
+    attention = np.asarray(attention)
+    if attention.ndim != 5 or attention.shape[-1] != attention.shape[-2]:
+        raise ValueError(
+            f"attention must have shape (N, layers, heads, T, T), got {attention.shape}."
+        )
+    return attention
+
+
+def receptive_field(function, x: np.ndarray) -> tuple[int, np.ndarray]:
+    """What a layer's middle unit can see, and how far away what it listens to lies.
+
+    Parameters
+    ----------
+    function : callable
+        Images (N, C, H, W) to maps (N, K, h, w), such as a layer of a convolutional network.
+    x : ndarray of float32, shape (N, C, H, W)
+        Images at which the gradient of the middle unit is taken.
+
+    Returns
+    -------
+    (int, ndarray of float, shape (N,))
+        Side of the square of pixels that can change the unit; and for each image the mean distance
+        of its pixels from the middle of that square, weighted by how strongly each acts on the
+        unit, in pixels: the effective receptive field.
+
+    References
+    ----------
+    Luo et al. (2016), Understanding the effective receptive field in deep convolutional networks.
+    """
+    images = torch.from_numpy(np.ascontiguousarray(x)).requires_grad_()
+    maps = function(images)
+    middle = maps[:, :, maps.shape[2] // 2, maps.shape[3] // 2]
+    (gradient,) = torch.autograd.grad(middle.square().sum(), images)
+    strength = gradient.abs().sum(dim=1).numpy()  # (N, H, W)
+    rows, columns = np.nonzero(strength.sum(axis=0))
+    row, column = ((index.min() + index.max()) / 2 for index in (rows, columns))
+    h, w = np.indices(strength.shape[1:])
+    distance = np.hypot(h - row, w - column)
+    weighted = (strength * distance).sum(axis=(1, 2)) / strength.sum(axis=(1, 2))
+    return int(rows.max() - rows.min() + 1), weighted

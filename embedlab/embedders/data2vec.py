@@ -1,0 +1,206 @@
+"""data2vec: hide most of an image, and predict what a slow copy of oneself makes of all of it."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+import torch.nn.functional as F
+
+from embedlab.augment import View
+from embedlab.device import pick_device
+from embedlab.embedders.base import check_positive, check_range
+from embedlab.embedders.masking import MaskedEmbedder, block_masks, random_masks
+from embedlab.embedders.transformer import ViTEncoder
+
+
+class Teacher:
+    """A slow copy of an encoder, and what it makes of whole images.
+
+    Parameters
+    ----------
+    student : ViTEncoder
+        The encoder in training, wherever it is moved to.
+    steps : int
+        Of the training.
+    decay : (float, float)
+        Share of itself that the copy keeps at each step, at the start and from half way on.
+    top_layers : int
+        Blocks, from the last one down, whose features are averaged.
+    normalize : bool
+        Bring each feature of each layer to mean 0 and deviation 1 over the patches of an image.
+
+    Attributes
+    ----------
+    spread : list of torch.Tensor
+        Of each step, how much the last layer's features, brought to deviation 1 within a patch,
+        differ from image to image at the same place: their standard deviation over the batch.
+        0 is collapse.
+    """
+
+    def __init__(
+        self,
+        student: ViTEncoder,
+        steps: int,
+        decay: tuple[float, float],
+        top_layers: int,
+        normalize: bool,
+    ):
+        self.student, self.steps, self.decay = student, steps, decay
+        self.top_layers, self.normalize = top_layers, normalize
+        self.encoder = copy.deepcopy(student).requires_grad_(False).to(pick_device()).eval()
+        self.spread: list[torch.Tensor] = []
+
+    @torch.no_grad()
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        """Follow the student a step; images (N, C, H, W) to their patches' features (N, T, D)."""
+        self._follow()
+        layers = self.encoder.layers(self.encoder.place(self.encoder.embed(x)))[0]
+        features = [tokens[:, 1:] for tokens in layers[-self.top_layers :]]
+        plain = F.layer_norm(features[-1], features[-1].shape[2:])
+        self.spread.append(plain.std(dim=0).mean())
+        if self.normalize:
+            # Over the patches of an image: a feature that is the same everywhere says nothing.
+            features = [F.instance_norm(f.transpose(1, 2)).transpose(1, 2) for f in features]
+        return torch.stack(features).mean(dim=0)
+
+    def _follow(self) -> None:
+        first, last = self.decay
+        decay = first + (last - first) * min(1, 2 * len(self.spread) / self.steps)
+        pairs = zip(self.encoder.parameters(), self.student.parameters(), strict=True)
+        for mine, theirs in pairs:
+            mine.lerp_(theirs, 1 - decay)
+
+
+MASKS = {"random": random_masks, "blocks": block_masks}
+
+
+class Data2Vec(MaskedEmbedder):
+    """data2vec: from a few patches, the features that a slow copy sees in the whole image.
+
+    As in the second version of the method, the encoder sees only the patches that are left, so it
+    differs from :class:`embedlab.embedders.MAE` in what is predicted and in nothing else.
+
+    Parameters
+    ----------
+    mask_ratio : float
+        Share of the patches that is hidden; at least one is and one is not.
+    masks : str
+        ``"random"`` patches, or whole ``"blocks"`` of them.
+    ema_decay : (float, float)
+        Share of itself that the teacher keeps at each step: in the beginning, and from half of the
+        training on. It rises in a line between. 0 is a teacher that is the student, 1 one that
+        never learns.
+    top_layers : int
+        Blocks of the teacher, from the last one down, whose features are averaged into the target.
+    normalize : bool
+        Bring each of these features to mean 0 and deviation 1 over the patches of an image first.
+    beta : float
+        Errors below it count squared, those above it linearly.
+    patch_size, embed_dim, depth, heads : int
+        As in :class:`embedlab.embedders.ViT`.
+    pool : str
+        ``"mean"`` or ``"cls"``, as in :class:`embedlab.embedders.MAE`.
+    augment : bool or sequence of views
+        As in :class:`embedlab.embedders.ViT`.
+    epochs : int, optional
+        Default: 60, and fewer where there are many images, so that training sees about 100,000.
+        More on a GPU, see :func:`embedlab.device.pick_budget`.
+    batch_size : int
+    lr, weight_decay : float
+        Of AdamW; `lr` is the top of a one-cycle schedule.
+    seed : int
+        Of the first weights, the order of the images, the augmentation and the masks.
+
+    Attributes
+    ----------
+    network_ : torch.nn.ModuleDict
+        The ``encoder``, which is the student, and the ``predictor``.
+    loss_curve_ : list of float
+        Mean smooth L1 error of the hidden patches' features, of each epoch.
+    spread_curve_ : list of float
+        Of each epoch, how much the teacher's features at a place differ from image to image, see
+        :class:`Teacher`: 0 is collapse.
+
+    References
+    ----------
+    Baevski et al. (2022), data2vec: a general framework for self-supervised learning in speech,
+    vision and language; Baevski, Babu, Hsu and Auli (2022), Efficient self-supervised learning
+    with contextualized target representations (data2vec 2.0).
+    """
+
+    most_epochs, most_images = 60, 100_000
+
+    def __init__(
+        self,
+        mask_ratio: float = 0.5,
+        masks: str = "random",
+        ema_decay: tuple[float, float] = (0.996, 0.9999),
+        top_layers: int = 3,
+        normalize: bool = True,
+        beta: float = 1.0,
+        patch_size: int = 8,
+        embed_dim: int = 64,
+        depth: int = 4,
+        heads: int = 4,
+        pool: str = "mean",
+        augment: bool | tuple[View, ...] = True,
+        epochs: int | None = None,
+        batch_size: int = 64,
+        lr: float = 2e-3,
+        weight_decay: float = 0.05,
+        seed: int = 0,
+    ):
+        self.mask_ratio = mask_ratio
+        self.masks = masks
+        self.ema_decay = ema_decay
+        self.top_layers = top_layers
+        self.normalize = normalize
+        self.beta = beta
+        self.patch_size = patch_size
+        self.embed_dim = embed_dim
+        self.depth = depth
+        self.heads = heads
+        self.pool = pool
+        self.augment = augment
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.seed = seed
+
+    def _check_masking(self, X):
+        super()._check_masking(X)
+        if self.masks not in MASKS:
+            raise ValueError(f"masks={self.masks!r} must be one of {', '.join(MASKS)}.")
+        check_positive(self.top_layers, "top_layers")
+        if self.top_layers > self.depth:
+            raise ValueError(
+                f"top_layers={self.top_layers} must be at most the depth, {self.depth}."
+            )
+        check_range(self.beta, "beta", 0)
+        decay = self.ema_decay
+        if not isinstance(decay, tuple | list) or len(decay) != 2:
+            raise ValueError(f"ema_decay={decay!r} must be two numbers, such as (0.996, 0.9999).")
+        if not all(isinstance(d, int | float) and 0 <= d <= 1 for d in decay):
+            raise ValueError(f"ema_decay={decay!r} must hold two numbers from 0 to 1.")
+
+    @property
+    def _masks(self):
+        return MASKS[self.masks]
+
+    def _n_out(self, channels):
+        return self.embed_dim
+
+    def _targets(self, encoder, steps):
+        self.teacher_ = Teacher(encoder, steps, self.ema_decay, self.top_layers, self.normalize)
+        return self.teacher_
+
+    def _fit(self, X, y):
+        super()._fit(X, y)
+        spread = torch.stack(self.teacher_.spread).view(len(self.loss_curve_), -1)
+        self.spread_curve_ = spread.mean(dim=1).tolist()
+        del self.teacher_  # it has done its work
+
+    def _error(self, guess, target):
+        return F.smooth_l1_loss(guess, target, beta=self.beta)

@@ -1,0 +1,234 @@
+"""Lesson 05: positions, pooling and patches of a ViT, and where in an image its tokens look."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from sklearn.neural_network import MLPRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from embedlab.embedders import RandomViT, ViT
+from embedlab.embedders.transformer import from_patches, to_patches
+from embedlab.evidence import Experiment
+from embedlab.images import Images, Split
+from embedlab.intervals import Measure
+from embedlab.scoreboard import Row, score
+
+# --- choices ------------------------------------------------------------------------------------
+
+CHOICES = {
+    "patches of 4": {"patch_size": 4},  # the longest first
+    "patches of 8": {},
+    "patches of 16": {"patch_size": 16},
+    "CLS": {"pool": "cls"},
+    "sincos": {"position": "sincos"},
+    "no positions": {"position": "none"},
+}
+
+
+def shuffled_patches(x: np.ndarray, patch_size: int, seed: int = 0) -> np.ndarray:
+    """Images whose patches have changed places, each in its own way.
+
+    Parameters
+    ----------
+    x : ndarray of float32, shape (N, C, H, H)
+    patch_size : int
+    seed : int
+
+    Returns
+    -------
+    ndarray of float32, shape (N, C, H, H)
+    """
+    patches = to_patches(torch.tensor(x), patch_size)
+    order = np.random.default_rng(seed).random(patches.shape[:2]).argsort(axis=1)
+    mixed = np.take_along_axis(patches.numpy(), order[:, :, None], axis=1)
+    return from_patches(torch.from_numpy(mixed), patch_size).numpy()
+
+
+def accuracy(vit: ViT, split: Split, dataset: str) -> Measure:
+    """How often the network's own output layer is right.
+
+    Parameters
+    ----------
+    vit : ViT
+        Fitted.
+    split : Split
+    dataset : str
+
+    Returns
+    -------
+    Measure
+        ``"accuracy"``.
+    """
+    right = (vit.predict(split.x) == split.y).astype(float)
+    return Measure.from_units("accuracy", dataset, image=right)
+
+
+def choice_rows(vit: ViT, images: Images, name: str) -> list[Row]:
+    """A ViT read by both poolings, with its own accuracy on images and on shuffled patches.
+
+    Parameters
+    ----------
+    vit : ViT
+        Fitted.
+    images : Images
+    name : str
+
+    Returns
+    -------
+    list of Row
+        Named `name`, and with the other pooling ``"<name>, read by CLS"`` or ``"... by mean"``.
+    """
+    row = score(vit, images, name)
+    mixed = Split(shuffled_patches(images.test.x, vit.patch_size), images.test.y)
+    row.measures["accuracy"] = accuracy(vit, images.test, images.name)
+    row.measures["accuracy_shuffled"] = accuracy(vit, mixed, images.name)
+    other, words = ("cls", "CLS") if vit.pool == "mean" else ("mean", "mean")
+    return [row, score(vit.at(other), images, f"{name}, read by {words}")]
+
+
+vit_choices = Experiment(
+    name="vit-choices",
+    about="A ViT with other patches, positions and pooling; and on images of shuffled patches.",
+    conditions=tuple(CHOICES),
+    run=lambda condition, seed, images: choice_rows(
+        ViT(**CHOICES[condition], seed=seed).fit(images.train.x, images.train.y), images, condition
+    ),
+)
+
+# --- where is the digit? ------------------------------------------------------------------------
+
+NEAR = 4  # pixels: half a patch
+
+
+def cluttered(split: Split, n: int, seed: int, pieces: int = 4) -> tuple[np.ndarray, np.ndarray]:
+    """Half-size images somewhere on a dark 32x32 field, among pieces of others.
+
+    Parameters
+    ----------
+    split : Split
+        Whose images are used.
+    n : int
+        Fields.
+    seed : int
+    pieces : int
+        6x6 pixels cut from the middle of half-size images, in each field.
+
+    Returns
+    -------
+    (ndarray of float32 (n, C, 32, 32), ndarray of float32 (n, 2))
+        The fields, and the row and column of the whole image's middle.
+    """
+    rng = np.random.default_rng(seed)
+    small = F.avg_pool2d(torch.tensor(split.x), 2).numpy()
+    fields = np.zeros((n, *split.x.shape[1:]), np.float32)
+    chosen = rng.integers(0, len(small), (pieces + 1, n))
+    corner = rng.integers(0, 17, (n, 2))
+    _put(fields, small[chosen[0]], corner)
+    for others in chosen[1:]:
+        cut = _window(rng.integers(2, 9, (n, 2)), 6)
+        piece = small[others[:, None, None], :, *cut].transpose(0, 3, 1, 2)
+        _put(fields, piece, rng.integers(0, 27, (n, 2)))
+    return fields, (corner + 7.5).astype(np.float32)
+
+
+def _window(corner: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and columns (N, side, side) of a square at each corner (N, 2)."""
+    rows, columns = np.indices((side, side))
+    return corner[:, 0, None, None] + rows, corner[:, 1, None, None] + columns
+
+
+def _put(fields: np.ndarray, x: np.ndarray, corner: np.ndarray) -> None:
+    """Draw an image on each field; where both have ink, the stronger stays."""
+    rows, columns = _window(corner, x.shape[2])
+    at = (np.arange(len(fields))[:, None, None], slice(None), rows, columns)
+    fields[at] = np.maximum(fields[at], x.transpose(0, 2, 3, 1))
+
+
+def found_row(features, known, asked, name: str, dataset: str, seed: int = 0) -> Row:
+    """Teach a two-layer network where the digit is, from frozen features.
+
+    Parameters
+    ----------
+    features : callable
+        Fields (N, C, 32, 32) to one vector each.
+    known, asked : (ndarray (N, C, 32, 32), ndarray (N, 2))
+        Fields and places to learn from, and to find.
+    name, dataset : str
+    seed : int
+        Of the two-layer network.
+
+    Returns
+    -------
+    Row
+        ``distance``, in pixels, and ``accuracy``: the share found to half a patch.
+    """
+    (x, place), (x_test, place_test) = known, asked
+    network = MLPRegressor(
+        hidden_layer_sizes=(64,), learning_rate_init=3e-3, early_stopping=True, random_state=seed
+    )
+    model = make_pipeline(StandardScaler(), network).fit(features(x), place)
+    distance = np.linalg.norm(model.predict(features(x_test)) - place_test, axis=1)
+    return Row(
+        name,
+        dataset,
+        {
+            "distance": Measure.from_units("distance", dataset, image=distance),
+            "accuracy": Measure.from_units("accuracy", dataset, image=(distance < NEAR) * 1.0),
+        },
+    )
+
+
+def finders(vit: ViT, untrained: RandomViT) -> dict:
+    """What the two-layer network may see of a field.
+
+    Parameters
+    ----------
+    vit : ViT
+    untrained : RandomViT
+        Both fitted.
+
+    Returns
+    -------
+    dict of str to callable
+        Fields to one vector each.
+    """
+    flat = lambda tokens: tokens[:, 1:].reshape(len(tokens), -1)  # noqa: E731
+    return {
+        "ViT, every patch's token": lambda x: flat(vit.tokens(x)),
+        "ViT, their mean": vit.transform,
+        "untrained, every patch's token": lambda x: flat(untrained.tokens(x)),
+        "pixels": lambda x: x.reshape(len(x), -1),
+    }
+
+
+def fields_of(images: Images) -> tuple:
+    """4,000 fields made of training images and 1,000 made of test images.
+
+    Parameters
+    ----------
+    images : Images
+
+    Returns
+    -------
+    tuple of two (ndarray, ndarray)
+        See :func:`cluttered`.
+    """
+    return cluttered(images.train, 4_000, seed=0), cluttered(images.test, 1_000, seed=1)
+
+
+def _where(condition: str, seed: int, images: Images) -> list[Row]:
+    known, asked = fields_of(images)
+    vit = ViT(seed=seed).fit(images.train.x, images.train.y)
+    see = finders(vit, RandomViT(seed=seed).fit(images.train.x))
+    return [found_row(f, known, asked, name, images.name, seed) for name, f in see.items()]
+
+
+where = Experiment(
+    name="where",
+    about="A two-layer network finds a digit among clutter, from frozen features.",
+    conditions=("four inputs",),
+    run=_where,
+)

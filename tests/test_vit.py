@@ -1,0 +1,356 @@
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+import pytest
+import timm
+import torch
+from sklearn.exceptions import NotFittedError
+
+import embedlab.training
+from embedlab.embedders import MAE, Data2Vec, RandomViT, ViT
+from embedlab.embedders.data2vec import Teacher
+from embedlab.embedders.masking import block_masks, predicted, random_masks
+from embedlab.embedders.transformer import (
+    ViTEncoder,
+    from_patches,
+    pick,
+    sincos_positions,
+    to_patches,
+)
+from embedlab.training import seeded
+
+KINDS = [ViT, MAE, Data2Vec]
+each = pytest.mark.parametrize("kind", KINDS, ids=lambda k: k.__name__)
+
+
+def encoder(channels=1, **kwargs) -> ViTEncoder:
+    with seeded(0):
+        network = ViTEncoder(channels, **kwargs)
+        for parameter in network.parameters():  # the zeros and ones of the start hide mistakes
+            parameter.data += 0.1 * torch.randn_like(parameter)
+    return network.eval()
+
+
+# --- patches ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("channels", "patch_size"), [(1, 8), (3, 4), (3, 16)])
+def test_patches_go_back_to_the_image(channels, patch_size):
+    x = torch.rand(5, channels, 32, 32)
+    patches = to_patches(x, patch_size)
+    assert patches.shape == (5, (32 // patch_size) ** 2, channels * patch_size**2)
+    assert torch.equal(from_patches(patches, patch_size), x)
+    second = x[:, :, :patch_size, patch_size : 2 * patch_size]
+    assert torch.equal(patches[:, 1], second.flatten(1))
+
+
+def test_a_strided_convolution_is_a_matrix_times_each_patch():
+    network = encoder(3, patch_size=4).double()
+    x = torch.rand(2, 3, 32, 32, dtype=torch.float64)
+    conv = network.patch_embed
+    by_hand = to_patches(x, 4) @ conv.weight.flatten(1).T + conv.bias
+    torch.testing.assert_close(network.embed(x), by_hand, rtol=0, atol=1e-12)
+
+
+def test_pick_takes_each_images_own_tokens():
+    tokens = torch.arange(24.0).reshape(2, 4, 3)
+    out = pick(tokens, torch.tensor([[3, 0], [1, 1]]))
+    assert torch.equal(out[0], tokens[0, [3, 0]])
+    assert torch.equal(out[1], tokens[1, [1, 1]])
+
+
+def test_sincos_positions_differ_and_near_ones_are_alike():
+    positions = sincos_positions(8, 64)
+    assert torch.cdist(positions, positions).add(torch.eye(64)).min() > 0.1
+    cosine = torch.nn.functional.cosine_similarity(positions[:1], positions).reshape(8, 8)
+    assert cosine[0, 0] > cosine[0, 1] > cosine[0, 3]
+    torch.testing.assert_close(cosine, cosine.T)
+
+
+# --- the encoder ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("channels", "patch_size", "embed_dim", "depth", "heads"),
+    [(1, 8, 64, 4, 4), (3, 4, 48, 2, 3)],
+)
+def test_the_encoder_is_timms_vision_transformer(channels, patch_size, embed_dim, depth, heads):
+    ours = encoder(channels, patch_size=patch_size, embed_dim=embed_dim, depth=depth, heads=heads)
+    theirs = timm.models.VisionTransformer(
+        img_size=32,
+        patch_size=patch_size,
+        in_chans=channels,
+        embed_dim=embed_dim,
+        depth=depth,
+        num_heads=heads,
+        num_classes=0,
+    ).eval()
+    names = {"patch_embed.": "patch_embed.proj.", "mlp.0.": "mlp.fc1.", "mlp.2.": "mlp.fc2."}
+    weights = {}
+    for key, value in ours.state_dict().items():
+        for old, new in names.items():
+            key = key.replace(old, new)
+        weights[key] = value
+    theirs.load_state_dict(weights, strict=True)
+    x = torch.rand(6, channels, 32, 32)
+    with torch.inference_mode():
+        torch.testing.assert_close(ours(x), theirs.forward_features(x), rtol=0, atol=1e-5)
+        layers = ours.layers(ours.place(ours.embed(x)))[0]
+        between = theirs.forward_intermediates(x, intermediates_only=True, output_fmt="NLC")
+        for mine, other in zip(layers[1:], between, strict=True):
+            torch.testing.assert_close(mine[:, 1:], other, rtol=0, atol=1e-5)
+
+
+@each
+def test_what_can_be_read_from_it(kind, few):
+    fitted = kind(epochs=1, depth=3).fit(few.train.x, few.train.y)
+    x = few.test.x[:7]
+    assert fitted.patch_embeddings(x).shape == (7, 16, 64)
+    assert fitted.tokens(x).shape == (7, 17, 64)
+    attention = fitted.attention(x)
+    assert attention.shape == (7, 3, 4, 17, 17)
+    np.testing.assert_allclose(attention.sum(axis=-1), 1, rtol=1e-5)
+    np.testing.assert_allclose(fitted.tokens(x)[:, 1:].mean(axis=1), fitted.transform(x), atol=1e-5)
+    np.testing.assert_allclose(fitted.tokens(x)[:, 0], fitted.at("cls").transform(x), atol=1e-5)
+    norm = fitted.network_["encoder"].norm
+    with torch.inference_mode():
+        last = norm(torch.from_numpy(fitted.tokens(x, layer=3))).numpy()
+    np.testing.assert_allclose(last, fitted.tokens(x), atol=1e-5)
+    placed = fitted.tokens(x, layer=0)[:, 1:] - fitted.patch_embeddings(x)
+    np.testing.assert_allclose(placed, np.broadcast_to(placed[:1], placed.shape), atol=1e-5)
+    assert fitted.pool == "mean"
+
+
+@each
+def test_reading_before_fit(kind, few):
+    for read in ("patch_embeddings", "tokens", "attention"):
+        with pytest.raises(NotFittedError):
+            getattr(kind(), read)(few.test.x)
+    with pytest.raises(NotFittedError):
+        kind().at("cls")
+
+
+def test_the_same_seed_starts_from_the_same_encoder(few, monkeypatch):
+    """So 'against the same network untrained' is true to the last weight."""
+    monkeypatch.setattr("embedlab.embedders.network.train", lambda *a, **k: [0.0])
+    untrained = RandomViT(seed=3).fit(few.train.x).network_["encoder"].state_dict()
+    for kind in (ViT, MAE):
+        begun = kind(seed=3).fit(few.train.x, few.train.y).network_["encoder"].state_dict()
+        for name, value in untrained.items():
+            assert torch.equal(value, begun[name]), name
+    begun = Data2Vec(seed=3)._encoder(1).state_dict()
+    assert all(torch.equal(value, begun[name]) for name, value in untrained.items())
+
+
+# --- positions --------------------------------------------------------------------------------
+
+
+def shuffled_patches(x: np.ndarray, patch_size: int = 8) -> np.ndarray:
+    patches = to_patches(torch.from_numpy(x), patch_size)
+    order = torch.randperm(patches.shape[1], generator=torch.Generator().manual_seed(0))
+    return from_patches(patches[:, order], patch_size).numpy()
+
+
+def test_without_positions_an_image_is_a_bag_of_patches(few):
+    x, mixed = few.test.x, shuffled_patches(few.test.x)
+    for position, same in (("none", True), ("learned", False), ("sincos", False)):
+        vit = ViT(position=position, epochs=2).fit(few.train.x, few.train.y)
+        for pool in ("mean", "cls"):
+            a, b = (vit.at(pool).transform(images) for images in (x, mixed))
+            assert np.allclose(a, b, atol=1e-5) == same, (position, pool)
+
+
+def test_predict_reads_the_pool_it_was_taught_with(few):
+    names = np.array([f"digit {c}" for c in few.class_names])
+    vit = ViT(pool="cls", epochs=15, batch_size=16).fit(few.train.x, names[few.train.y])
+    assert (vit.predict(few.train.x) == names[few.train.y]).mean() > 0.7
+    np.testing.assert_array_equal(vit.at("mean").predict(few.test.x), vit.predict(few.test.x))
+
+
+# --- masking ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("masks", [random_masks, block_masks])
+def test_each_patch_is_seen_or_hidden(masks):
+    generator = torch.Generator().manual_seed(0)
+    seen, hidden = masks(50, 16, 10, generator)
+    assert (seen.shape, hidden.shape) == ((50, 6), (50, 10))
+    both = torch.cat([seen, hidden], dim=1).sort(dim=1).values
+    assert torch.equal(both, torch.arange(16).expand(50, 16))
+    assert len({tuple(sorted(row)) for row in hidden.tolist()}) > 25
+    share = torch.bincount(hidden.flatten(), minlength=16) / 50
+    assert share.min() > 0.3
+
+
+def test_block_masks_lie_together():
+    def neighbours(masks) -> float:
+        _, hidden = masks(200, 64, 16, torch.Generator().manual_seed(0))
+        grid = torch.zeros(200, 64).scatter(1, hidden, 1).reshape(200, 8, 8)
+        return (grid[:, 1:] * grid[:, :-1]).sum().item() + (grid[:, :, 1:] * grid[:, :, :-1]).sum()
+
+    assert neighbours(block_masks) > 1.5 * neighbours(random_masks)
+
+
+def test_what_is_hidden_cannot_be_seen(few):
+    """Other pixels in the hidden patches: the same guess for them."""
+    mae = MAE(epochs=1).fit(few.train.x)
+    x = few.test.x[:20]
+    rebuilt, hidden = mae.rebuild(x, seed=3)
+    assert hidden.shape == (20, 1, 32, 32)
+    assert hidden.mean() == pytest.approx(0.75)
+    np.testing.assert_array_equal(rebuilt[~hidden], x[~hidden])
+    other = np.where(hidden, 1 - x, x).astype(np.float32)
+    np.testing.assert_array_equal(mae.rebuild(other, seed=3)[0], rebuilt)
+    assert not np.array_equal(mae.rebuild(x, seed=4)[1], hidden)
+    assert mae.rebuild(x, mask_ratio=0.25)[1].mean() == pytest.approx(0.25)
+
+
+def test_the_order_of_the_seen_patches_does_not_matter():
+    network = MAE(epochs=1).fit(np.random.default_rng(0).random((8, 1, 32, 32), np.float32))
+    x = torch.rand(3, 1, 32, 32)
+    seen, hidden = random_masks(3, 16, 12, torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        a = predicted(network.network_, x, seen, hidden)
+        b = predicted(network.network_, x, seen.flip(1), hidden.flip(1)).flip(1)
+    torch.testing.assert_close(a, b, rtol=0, atol=1e-5)
+
+
+def test_mae_learns_to_rebuild(few):
+    short, longer = (MAE(epochs=e).fit(few.train.x) for e in (1, 40))
+    error = {}
+    for name, mae in (("short", short), ("longer", longer)):
+        rebuilt, hidden = mae.rebuild(few.test.x)
+        error[name] = np.square(rebuilt - few.test.x)[hidden].mean()
+    assert error["longer"] < 0.6 * error["short"]
+    assert longer.loss_curve_[-1] < longer.loss_curve_[0]
+
+
+# --- the teacher ------------------------------------------------------------------------------
+
+
+def test_the_teacher_follows_by_its_decay():
+    student = encoder()
+    teacher = Teacher(student, steps=4, decay=(0.5, 1.0), top_layers=2, normalize=True)
+    start = student.pos_embed.detach().clone()
+    student.pos_embed.data += 1
+    x = torch.rand(4, 1, 32, 32)
+    ways = []
+    for _ in range(4):
+        teacher(x)
+        ways.append((teacher.encoder.pos_embed - start).mean().item())
+    # Decays of .5 and .75, then 1 from half way on: the teacher stands still.
+    assert ways == pytest.approx([0.5, 0.625, 0.625, 0.625], abs=1e-4)
+    assert not any(p.requires_grad for p in teacher.encoder.parameters())
+
+
+def test_targets_are_normalised_over_the_patches_and_averaged_over_layers():
+    teacher = Teacher(encoder(), steps=9, decay=(1.0, 1.0), top_layers=2, normalize=True)
+    x = torch.rand(3, 1, 32, 32)
+    target = teacher(x)
+    assert target.shape == (3, 16, 64)
+    assert not target.requires_grad
+    net = teacher.encoder
+    with torch.inference_mode():
+        layers = [t[:, 1:] for t in net.layers(net.place(net.embed(x)))[0][-2:]]
+    expected = sum(
+        (t - t.mean(1, keepdim=True)) / (t.var(1, keepdim=True, correction=0) + 1e-5).sqrt()
+        for t in layers
+    )
+    torch.testing.assert_close(target, expected / 2, rtol=1e-4, atol=1e-4)
+    plain = Teacher(net, 9, (1.0, 1.0), 1, normalize=False)(x)
+    torch.testing.assert_close(plain, layers[-1])
+
+
+def test_the_spread_is_nought_where_all_images_are_the_same():
+    teacher = Teacher(encoder(), steps=9, decay=(1.0, 1.0), top_layers=2, normalize=True)
+    teacher(torch.rand(1, 1, 32, 32).expand(5, -1, -1, -1))
+    teacher(torch.rand(5, 1, 32, 32))
+    assert teacher.spread[0] < 1e-5 < 0.01 < teacher.spread[1]
+
+
+def test_data2vec_keeps_its_curves_and_not_its_teacher(few):
+    fitted = Data2Vec(epochs=3).fit(few.train.x)
+    assert len(fitted.loss_curve_) == len(fitted.spread_curve_) == 3
+    assert not hasattr(fitted, "teacher_")
+
+
+# --- the GPU path, and bad input --------------------------------------------------------------
+
+
+@each
+def test_the_gpu_path_runs_on_the_cpu(kind, few, monkeypatch):
+    fast = partial(embedlab.training.train, fast=True)
+    monkeypatch.setattr("embedlab.embedders.network.train", fast)
+    fitted = kind(epochs=1).fit(few.train.x, few.train.y)
+    assert np.isfinite(fitted.loss_curve_).all()
+    assert fitted.network_["encoder"].pos_embed.dtype == torch.float32
+    v = fitted.transform(few.test.x)
+    untrained = RandomViT().fit(few.train.x).transform(few.test.x)
+    assert np.abs(v - untrained).max() > 0.01
+
+
+@each
+@pytest.mark.parametrize(
+    ("kwargs", "words"),
+    [
+        ({"patch_size": 5}, r"patch_size=5 does not divide .* use 1, 2, 4, 8, 16 or 32"),
+        ({"patch_size": 0}, "patch_size=0"),
+        ({"heads": 3}, r"heads=3 does not divide embed_dim=64: use 1, 2, 4, 8, 16, 32 or 64"),
+        ({"depth": 0}, "depth=0"),
+        ({"embed_dim": 2.5}, "embed_dim=2.5"),
+        ({"pool": "max"}, "pool='max' must be one of cls, mean"),
+        ({"epochs": 0}, "epochs=0"),
+        ({"batch_size": -1}, "batch_size=-1"),
+    ],
+)
+def test_bad_parameters(kind, kwargs, words, few):
+    with pytest.raises(ValueError, match=words):
+        kind(**kwargs).fit(few.train.x, few.train.y)
+
+
+@pytest.mark.parametrize("kind", [MAE, Data2Vec])
+@pytest.mark.parametrize("ratio", [0, 1, 0.01, 0.99, -1, float("nan"), "most", None])
+def test_a_mask_ratio_that_hides_nothing_or_everything(kind, ratio, few):
+    with pytest.raises(ValueError, match=r"mask_ratio=.* of the 16 patches .* 0\.0625 to 0\.938"):
+        kind(mask_ratio=ratio).fit(few.train.x)
+
+
+@pytest.mark.parametrize("ratio", [0.0625, 0.938])
+def test_the_mask_ratios_that_the_message_names_work(ratio, few):
+    assert MAE(mask_ratio=ratio, epochs=1).fit(few.train.x[:64]).transform(few.test.x).any()
+
+
+@pytest.mark.parametrize(
+    ("embedder", "words"),
+    [
+        (ViT(position="up"), "position='up' must be one of learned, sincos, none"),
+        (ViT(position="sincos", embed_dim=6, heads=2), "embed_dim=6: sincos"),
+        (MAE(embed_dim=6, heads=2), "embed_dim=6: the predictor"),
+        (MAE(patch_size=32), "patch_size=32 makes one patch"),
+        (Data2Vec(masks="stripes"), "masks='stripes' must be one of random, blocks"),
+        (Data2Vec(top_layers=5), "top_layers=5 must be at most the depth, 4"),
+        (Data2Vec(beta=0), "beta=0"),
+        (Data2Vec(ema_decay=0.9), "ema_decay=0.9 must be two numbers"),
+        (Data2Vec(ema_decay=(0.9, 1.5)), "ema_decay=.* from 0 to 1"),
+    ],
+    ids=lambda v: type(v).__name__ if not isinstance(v, str) else "",
+)
+def test_bad_parameters_of_one_kind(embedder, words, few):
+    with pytest.raises(ValueError, match=words):
+        embedder.fit(few.train.x, few.train.y)
+
+
+def test_bad_layers_and_sizes(few):
+    vit = ViT(epochs=1).fit(few.train.x, few.train.y)
+    for layer in (-1, 5, 1.5, "last"):
+        with pytest.raises(ValueError, match=r"layer=.* from 0 to 4"):
+            vit.tokens(few.test.x, layer=layer)
+    with pytest.raises(ValueError, match="fitted with"):
+        vit.attention(np.zeros((1, 3, 32, 32), np.float32))
+    with pytest.raises(ValueError, match="32x32"):
+        ViT().fit(np.zeros((4, 1, 28, 28), np.float32), [0, 1, 0, 1])
+    mae = MAE(epochs=1).fit(few.train.x)
+    with pytest.raises(ValueError, match="mask_ratio=1"):
+        mae.rebuild(few.test.x, mask_ratio=1)
