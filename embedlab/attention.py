@@ -1,16 +1,15 @@
-"""What attention weights say: how far tokens look, and at what the CLS token looks in the end."""
+"""What attention weights say: how far patches look, and what the last tokens are made of."""
 
 from __future__ import annotations
 
 import numpy as np
-import torch
 
 
 def attention_rollout(attention: np.ndarray) -> np.ndarray:
     """How much of each input patch is in each last token, if attention were all that mixes them.
 
     The heads of a layer are averaged; the skip connection counts as looking at oneself, as much as
-    at all others together; and layers multiply.
+    at all tokens together; and layers multiply.
 
     Parameters
     ----------
@@ -76,7 +75,7 @@ def attention_distance(attention: np.ndarray, patch_size: int) -> np.ndarray:
         raise ValueError(
             f"attention: {attention.shape[-1]} tokens are not CLS and a square of patches."
         )
-    weights = weights / weights.sum(axis=-1, keepdims=True)
+    weights = weights / np.maximum(weights.sum(axis=-1, keepdims=True), 1e-12)
     return (weights * patch_distances(side, patch_size)).sum(axis=-1).mean(axis=-1)
 
 
@@ -87,37 +86,3 @@ def _checked(attention: np.ndarray) -> np.ndarray:
             f"attention must have shape (N, layers, heads, T, T), got {attention.shape}."
         )
     return attention
-
-
-def receptive_field(function, x: np.ndarray) -> tuple[int, np.ndarray]:
-    """What a layer's middle unit can see, and how far away what it listens to lies.
-
-    Parameters
-    ----------
-    function : callable
-        Images (N, C, H, W) to maps (N, K, h, w), such as a layer of a convolutional network.
-    x : ndarray of float32, shape (N, C, H, W)
-        Images at which the gradient of the middle unit is taken.
-
-    Returns
-    -------
-    (int, ndarray of float, shape (N,))
-        Side of the square of pixels that can change the unit; and for each image the mean distance
-        of its pixels from the middle of that square, weighted by how strongly each acts on the
-        unit, in pixels: the effective receptive field.
-
-    References
-    ----------
-    Luo et al. (2016), Understanding the effective receptive field in deep convolutional networks.
-    """
-    images = torch.from_numpy(np.ascontiguousarray(x)).requires_grad_()
-    maps = function(images)
-    middle = maps[:, :, maps.shape[2] // 2, maps.shape[3] // 2]
-    (gradient,) = torch.autograd.grad(middle.square().sum(), images)
-    strength = gradient.abs().sum(dim=1).numpy()  # (N, H, W)
-    rows, columns = np.nonzero(strength.sum(axis=0))
-    row, column = ((index.min() + index.max()) / 2 for index in (rows, columns))
-    h, w = np.indices(strength.shape[1:])
-    distance = np.hypot(h - row, w - column)
-    weighted = (strength * distance).sum(axis=(1, 2)) / strength.sum(axis=(1, 2))
-    return int(rows.max() - rows.min() + 1), weighted

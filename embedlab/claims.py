@@ -24,6 +24,7 @@ MARGINS = {
     "share": 0.02,
     "r2": 0.02,
     "log_error": 0.1,
+    "distance": 1.0,  # pixels
 }
 VERDICTS = ("holds", "fails", "undecided")
 

@@ -117,4 +117,7 @@ def _repository(name: str) -> str:
     if name not in known:
         some = f" Use {', '.join(known[:3])}." if known else " See timm.list_pretrained()."
         raise ValueError(f"{name!r} is neither a folder nor a model of timm with weights.{some}")
-    return timm.get_pretrained_cfg(name).hf_hub_id
+    repository = timm.get_pretrained_cfg(name).hf_hub_id
+    if repository is None:
+        raise ValueError(f"{name!r} has no weights on the Hugging Face hub.")
+    return repository

@@ -132,7 +132,6 @@ def as_tensor(x: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(np.require(x, requirements=["C", "W"]))
 
 
-@torch.inference_mode()
 def in_batches(
     network: nn.Module,
     function: Callable[[torch.Tensor], torch.Tensor],
@@ -159,7 +158,8 @@ def in_batches(
     network.to(device)
     try:
         batches = zip(*(as_tensor(a).split(batch_size) for a in arrays), strict=True)
-        done = [function(*(b.to(device) for b in batch)).float().cpu() for batch in batches]
-        return np.concatenate(done)
+        with torch.inference_mode():  # not round the moves: weights moved in it take no gradient
+            done = [function(*(b.to(device) for b in batch)).float().cpu() for batch in batches]
+        return torch.cat(done).numpy()
     finally:
         network.cpu()

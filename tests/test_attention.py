@@ -9,8 +9,9 @@ from embedlab.attention import (
     attention_distance,
     attention_rollout,
     patch_distances,
-    receptive_field,
 )
+from embedlab.embedders import LeNet5
+from embedlab.receptive_field import receptive_field
 
 
 def weights(n=2, layers=3, heads=2, tokens=5, seed=0) -> np.ndarray:
@@ -67,6 +68,22 @@ def test_receptive_field_of_convolutions():
     flat = np.indices((5, 5)) - 2
     mean = np.hypot(*flat).mean()
     np.testing.assert_allclose(receptive_field(one, x)[1], mean, rtol=1e-5)
+
+
+def test_receptive_field_after_a_transform_that_moved_the_network(few):
+    """Weights that are moved in inference mode could take no gradient."""
+    lenet = LeNet5(epochs=1).fit(few.train.x, few.train.y)
+    lenet.network_.double().float()
+    lenet.transform(few.test.x)
+    assert receptive_field(lambda x: lenet.network_.layers(x)["c3"], few.test.x)[0] == 14
+
+
+def test_units_that_cannot_be_moved_are_named():
+    x = np.zeros((2, 1, 32, 32))
+    with pytest.raises(ValueError, match="do not move the unit"):
+        receptive_field(lambda images: images * 0, x)
+    with pytest.raises(ValueError, match=r"maps \(N, K, h, w\)"):
+        receptive_field(lambda images: images.flatten(1), x)
 
 
 def test_bad_shapes():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -28,7 +27,7 @@ from embedlab.augment import (
 from embedlab.device import pick_device
 from embedlab.embedders.base import check_positive, check_side
 from embedlab.embedders.conv import ConvEncoder
-from embedlab.embedders.network import NetworkEmbedder
+from embedlab.embedders.network import NetworkEmbedder, as_views
 from embedlab.training import as_tensor, in_batches, seeded
 
 LAYERS = ("encoder", "projection")
@@ -163,8 +162,8 @@ class Contrastive(NetworkEmbedder):
             raise ValueError(f"{what} has nothing to contrast with: at least 2 are needed.")
         if self.views is None:
             return default_views(X.shape[1])
-        views = tuple(self.views) if isinstance(self.views, Sequence) else (self.views,)
-        if not views or any(isinstance(v, type) or not callable(v) for v in views):
+        views = as_views(self.views, "views")
+        if not views:
             raise ValueError(
                 f"views={self.views!r} must hold at least one view, such as "
                 "embedlab.augment.Affine(): two views that are the same image teach nothing."

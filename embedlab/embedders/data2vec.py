@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+from numbers import Real
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 
@@ -28,7 +30,8 @@ class Teacher:
     top_layers : int
         Blocks, from the last one down, whose features are averaged.
     normalize : bool
-        Bring each feature of each layer to mean 0 and deviation 1 over the patches of an image.
+        Bring each feature of each layer to mean 0 and deviation 1 over the patches of an image,
+        and the average of the layers to the same over the features of a patch.
 
     Attributes
     ----------
@@ -49,6 +52,7 @@ class Teacher:
         self.student, self.steps, self.decay = student, steps, decay
         self.top_layers, self.normalize = top_layers, normalize
         self.encoder = copy.deepcopy(student).requires_grad_(False).to(pick_device()).eval()
+        self.step = 0
         self.spread: list[torch.Tensor] = []
 
     @torch.no_grad()
@@ -58,15 +62,17 @@ class Teacher:
         layers = self.encoder.layers(self.encoder.place(self.encoder.embed(x)))[0]
         features = [tokens[:, 1:] for tokens in layers[-self.top_layers :]]
         plain = F.layer_norm(features[-1], features[-1].shape[2:])
-        self.spread.append(plain.std(dim=0).mean())
+        self.spread.append(plain.std(dim=0, correction=0).mean())
         if self.normalize:
             # Over the patches of an image: a feature that is the same everywhere says nothing.
             features = [F.instance_norm(f.transpose(1, 2)).transpose(1, 2) for f in features]
-        return torch.stack(features).mean(dim=0)
+        target = torch.stack(features).mean(dim=0)
+        return F.layer_norm(target, target.shape[2:]) if self.normalize else target
 
     def _follow(self) -> None:
         first, last = self.decay
-        decay = first + (last - first) * min(1, 2 * len(self.spread) / self.steps)
+        decay = first + (last - first) * min(1, 2 * self.step / self.steps)
+        self.step += 1
         pairs = zip(self.encoder.parameters(), self.student.parameters(), strict=True)
         for mine, theirs in pairs:
             mine.lerp_(theirs, 1 - decay)
@@ -78,8 +84,9 @@ MASKS = {"random": random_masks, "blocks": block_masks}
 class Data2Vec(MaskedEmbedder):
     """data2vec: from a few patches, the features that a slow copy sees in the whole image.
 
-    As in the second version of the method, the encoder sees only the patches that are left, so it
-    differs from :class:`embedlab.embedders.MAE` in what is predicted and in nothing else.
+    As in the second version of the method, the encoder sees only the patches that are left, and a
+    predictor is asked for the others. So it is :class:`embedlab.embedders.MAE` but for what is
+    predicted, for its loss, and for the share that is hidden.
 
     Parameters
     ----------
@@ -94,7 +101,8 @@ class Data2Vec(MaskedEmbedder):
     top_layers : int
         Blocks of the teacher, from the last one down, whose features are averaged into the target.
     normalize : bool
-        Bring each of these features to mean 0 and deviation 1 over the patches of an image first.
+        Bring each of these features to mean 0 and deviation 1 over the patches of an image first,
+        and what comes of it to the same over the features of a patch.
     beta : float
         Errors below it count squared, those above it linearly.
     patch_size, embed_dim, depth, heads : int
@@ -104,7 +112,7 @@ class Data2Vec(MaskedEmbedder):
     augment : bool or sequence of views
         As in :class:`embedlab.embedders.ViT`.
     epochs : int, optional
-        Default: 60, and fewer where there are many images, so that training sees about 100,000.
+        Default: 70, and fewer where there are many images, so that training sees about 110,000.
         More on a GPU, see :func:`embedlab.device.pick_budget`.
     batch_size : int
     lr, weight_decay : float
@@ -126,16 +134,17 @@ class Data2Vec(MaskedEmbedder):
     ----------
     Baevski et al. (2022), data2vec: a general framework for self-supervised learning in speech,
     vision and language; Baevski, Babu, Hsu and Auli (2022), Efficient self-supervised learning
-    with contextualized target representations (data2vec 2.0).
+    with contextualized target representations (data2vec 2.0). There the features are what a block's
+    full layers give, here what leaves the block.
     """
 
-    most_epochs, most_images = 60, 100_000
+    most_epochs, most_images = 70, 110_000
 
     def __init__(
         self,
         mask_ratio: float = 0.5,
         masks: str = "random",
-        ema_decay: tuple[float, float] = (0.996, 0.9999),
+        ema_decay: tuple[float, float] = (0.99, 0.999),
         top_layers: int = 3,
         normalize: bool = True,
         beta: float = 1.0,
@@ -171,7 +180,7 @@ class Data2Vec(MaskedEmbedder):
 
     def _check_masking(self, X):
         super()._check_masking(X)
-        if self.masks not in MASKS:
+        if not isinstance(self.masks, str) or self.masks not in MASKS:
             raise ValueError(f"masks={self.masks!r} must be one of {', '.join(MASKS)}.")
         check_positive(self.top_layers, "top_layers")
         if self.top_layers > self.depth:
@@ -180,9 +189,9 @@ class Data2Vec(MaskedEmbedder):
             )
         check_range(self.beta, "beta", 0)
         decay = self.ema_decay
-        if not isinstance(decay, tuple | list) or len(decay) != 2:
-            raise ValueError(f"ema_decay={decay!r} must be two numbers, such as (0.996, 0.9999).")
-        if not all(isinstance(d, int | float) and 0 <= d <= 1 for d in decay):
+        if not isinstance(decay, tuple | list | np.ndarray) or len(decay) != 2:
+            raise ValueError(f"ema_decay={decay!r} must be two numbers, such as (0.99, 0.999).")
+        if not all(isinstance(d, Real) and 0 <= d <= 1 for d in decay):
             raise ValueError(f"ema_decay={decay!r} must hold two numbers from 0 to 1.")
 
     @property
@@ -193,14 +202,16 @@ class Data2Vec(MaskedEmbedder):
         return self.embed_dim
 
     def _targets(self, encoder, steps):
-        self.teacher_ = Teacher(encoder, steps, self.ema_decay, self.top_layers, self.normalize)
-        return self.teacher_
+        self._teacher = Teacher(encoder, steps, self.ema_decay, self.top_layers, self.normalize)
+        return self._teacher
 
     def _fit(self, X, y):
-        super()._fit(X, y)
-        spread = torch.stack(self.teacher_.spread).view(len(self.loss_curve_), -1)
-        self.spread_curve_ = spread.mean(dim=1).tolist()
-        del self.teacher_  # it has done its work
+        try:
+            super()._fit(X, y)
+            spread = torch.stack(self._teacher.spread).view(len(self.loss_curve_), -1)
+            self.spread_curve_ = spread.mean(dim=1).tolist()
+        finally:
+            vars(self).pop("_teacher", None)  # it has done its work, or the work was broken off
 
     def _error(self, guess, target):
         return F.smooth_l1_loss(guess, target, beta=self.beta)

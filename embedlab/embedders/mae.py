@@ -28,7 +28,7 @@ class MAE(MaskedEmbedder):
     augment : bool or sequence of views
         As in :class:`embedlab.embedders.ViT`.
     epochs : int, optional
-        Default: 80, and fewer where there are many images, so that training sees about 120,000.
+        Default: 70, and fewer where there are many images, so that training sees about 110,000.
         More on a GPU, see :func:`embedlab.device.pick_budget`.
     batch_size : int
     lr, weight_decay : float
@@ -46,10 +46,11 @@ class MAE(MaskedEmbedder):
     References
     ----------
     He et al. (2021), Masked autoencoders are scalable vision learners. There each patch's pixels
-    are normalised before they are compared; in scans most patches are blank, so here they are not.
+    are normalised before they are compared; here they are not: in scans many are nearly flat, and
+    normalising would blow up what little is in them.
     """
 
-    most_epochs, most_images = 80, 120_000
+    most_epochs, most_images = 70, 110_000
 
     def __init__(
         self,
@@ -109,7 +110,7 @@ class MAE(MaskedEmbedder):
         """
         X = self._like_fitted(X)
         n_hidden = self._n_hidden(self.mask_ratio if mask_ratio is None else mask_ratio)
-        generator = torch.Generator().manual_seed(seed)
+        generator = torch.Generator().manual_seed(int(seed))
         masks = random_masks(len(X), self._n_patches, n_hidden, generator)
 
         def fill(x, seen, hidden):

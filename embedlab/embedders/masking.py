@@ -49,8 +49,8 @@ def block_masks(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """As :func:`random_masks`, but hidden patches lie together.
 
-    Random numbers on the grid are blurred, and the patches with the lowest are hidden: whole
-    regions, whose inside no neighbour gives away.
+    Random numbers on the grid are blurred, and the patches with the lowest are hidden. So fewer of
+    them have a neighbour that gives them away, and the middle is hidden more often than the rim.
 
     Parameters
     ----------
@@ -164,9 +164,9 @@ class MaskedEmbedder(PatchEmbedder):
 
     def _fit(self, X, y):
         self._check_masking(X)
-        encoder = self._encoder(X.shape[1])
         side, n_out = SIDE // self.patch_size, self._n_out(X.shape[1])
         with seeded(self.seed):
+            encoder = self._encoder(X.shape[1])
             predictor = Predictor(self.embed_dim, self.heads, side, n_out)
         network = nn.ModuleDict({"encoder": encoder, "predictor": predictor})
         device, view = pick_device(), self._view()
@@ -204,6 +204,5 @@ def predicted(
     torch.Tensor, shape (N, H, n_out)
     """
     encoder = network["encoder"]
-    patches = pick(encoder.place(encoder.embed(x)), seen)
-    tokens = encoder.norm(encoder.layers(patches)[0][-1])
+    tokens = encoder.read(pick(encoder.place(encoder.embed(x)), seen))
     return network["predictor"](tokens, seen, hidden)

@@ -2,14 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+import numpy as np
 from torch import nn
 
 from embedlab.augment import Affine, Compose, View
 from embedlab.device import pick_budget, pick_device
 from embedlab.embedders.base import Embedder, check_positive
 from embedlab.training import train
+
+
+def as_views(views: View | Sequence[View], name: str) -> tuple[View, ...]:
+    """One view or several, as a tuple.
+
+    Parameters
+    ----------
+    views : view or sequence of views
+    name : str
+        Of the argument, for the message.
+
+    Returns
+    -------
+    tuple of views
+
+    Raises
+    ------
+    ValueError
+        For something that is no view.
+    """
+    found = tuple(views) if isinstance(views, Sequence) else (views,)
+    if any(isinstance(view, type) or not callable(view) for view in found):
+        raise ValueError(f"{name}={views!r} must hold views, such as embedlab.augment.Affine().")
+    return found
 
 
 class NetworkEmbedder(Embedder):
@@ -32,7 +57,9 @@ class NetworkEmbedder(Embedder):
 
     def _view(self) -> View:
         """What `augment` stands for: a mild affine view, or the views given, or none."""
-        return Affine() if self.augment is True else Compose(tuple(self.augment or ()))
+        if self.augment is None or isinstance(self.augment, bool | np.bool_):
+            return Affine() if self.augment else Compose(())
+        return Compose(as_views(self.augment, "augment"))
 
     def _epochs(self, n: int, most: int, images: int) -> int:
         """`epochs`, or what :meth:`embedlab.device.Budget.epochs_for` gives for `n` images."""

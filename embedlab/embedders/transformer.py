@@ -14,6 +14,7 @@ from embedlab.embedders.network import NetworkEmbedder
 from embedlab.training import in_batches, seeded
 
 POOLS = ("cls", "mean")
+POSITIONS = ("learned", "sincos", "none")
 SIDE = 32  # of the course's images
 
 
@@ -138,6 +139,44 @@ class Block(nn.Module):
         return x + self.mlp(self.norm2(x)), weights
 
 
+def divisors(n: int) -> str:
+    """The whole numbers that divide `n`, as words for a message."""
+    found = [str(i) for i in range(1, n + 1) if n % i == 0]
+    return f"{', '.join(found[:-1])} or {found[-1]}"
+
+
+def check_encoder(
+    patch_size: int, embed_dim: int, depth: int, heads: int, position: str, side: int = SIDE
+) -> None:
+    """Raise ValueError, with the values that would work, unless such an encoder can be built.
+
+    Parameters
+    ----------
+    patch_size, embed_dim, depth, heads, position, side
+        See :class:`ViTEncoder`.
+    """
+    for name, value in (
+        ("patch_size", patch_size),
+        ("embed_dim", embed_dim),
+        ("depth", depth),
+        ("heads", heads),
+    ):
+        check_positive(value, name)
+    if side % patch_size:
+        raise ValueError(
+            f"patch_size={patch_size} does not divide the image's side of {side} pixels: "
+            f"use {divisors(side)}."
+        )
+    if embed_dim % heads:
+        raise ValueError(
+            f"heads={heads} does not divide embed_dim={embed_dim}: use {divisors(embed_dim)}."
+        )
+    if position not in POSITIONS:
+        raise ValueError(f"position={position!r} must be one of {', '.join(POSITIONS)}.")
+    if position == "sincos" and embed_dim % 4:
+        raise ValueError(f"embed_dim={embed_dim}: sincos positions need a multiple of 4.")
+
+
 class ViTEncoder(nn.Module):
     """A vision transformer without a head.
 
@@ -167,7 +206,9 @@ class ViTEncoder(nn.Module):
         position: str = "learned",
         side: int = SIDE,
     ):
+        check_encoder(patch_size, embed_dim, depth, heads, position, side)
         super().__init__()
+        self.shape = (channels, patch_size, embed_dim, depth, heads, position, side)
         grid = side // patch_size
         self.patch_embed = nn.Conv2d(channels, embed_dim, patch_size, stride=patch_size)
         self.cls_token = nn.Parameter(nn.init.trunc_normal_(torch.empty(1, 1, embed_dim), std=0.02))
@@ -190,7 +231,7 @@ class ViTEncoder(nn.Module):
         return patches + self.pos_embed[:, 1:]
 
     def layers(self, placed: torch.Tensor) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
-        """Run the blocks on some or all placed patches, the CLS token put before them.
+        """Run the blocks on some or all placed patches, CLS before them, and keep everything.
 
         Parameters
         ----------
@@ -201,23 +242,27 @@ class ViTEncoder(nn.Module):
         (list of torch.Tensor (N, 1 + K, D), list of torch.Tensor (N, heads, 1 + K, 1 + K))
             What enters the first block and what leaves each; the attention weights of each.
         """
-        cls = (self.cls_token + self.pos_embed[:, :1]).expand(len(placed), -1, -1)
-        tokens, weights = [torch.cat([cls, placed], dim=1)], []
+        tokens, weights = [self._with_cls(placed)], []
         for block in self.blocks:
             x, w = block(tokens[-1])
             tokens.append(x)
             weights.append(w)
         return tokens, weights
 
+    def read(self, placed: torch.Tensor) -> torch.Tensor:
+        """Some or all placed patches (N, K, D) to tokens (N, 1 + K, D), after the last norm."""
+        x = self._with_cls(placed)
+        for block in self.blocks:  # of all layers only the last is kept: little memory
+            x, _ = block(x)
+        return self.norm(x)
+
+    def _with_cls(self, placed: torch.Tensor) -> torch.Tensor:
+        cls = (self.cls_token + self.pos_embed[:, :1]).expand(len(placed), -1, -1)
+        return torch.cat([cls, placed], dim=1)
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Images (N, C, H, W) to tokens (N, 1 + T, D), CLS first, after the last norm."""
-        return self.norm(self.layers(self.place(self.embed(x)))[0][-1])
-
-
-def divisors(n: int) -> str:
-    """The whole numbers that divide `n`, as words for a message."""
-    found = [str(i) for i in range(1, n + 1) if n % i == 0]
-    return f"{', '.join(found[:-1])} or {found[-1]}"
+        return self.read(self.place(self.embed(x)))
 
 
 class PatchEmbedder(NetworkEmbedder):
@@ -231,18 +276,7 @@ class PatchEmbedder(NetworkEmbedder):
     position = "learned"
 
     def _check_patches(self, X: np.ndarray) -> None:
-        for name in ("patch_size", "embed_dim", "depth", "heads"):
-            check_positive(getattr(self, name), name)
-        if SIDE % self.patch_size:
-            raise ValueError(
-                f"patch_size={self.patch_size} does not divide the image's side of {SIDE} pixels: "
-                f"use {divisors(SIDE)}."
-            )
-        if self.embed_dim % self.heads:
-            raise ValueError(
-                f"heads={self.heads} does not divide embed_dim={self.embed_dim}: "
-                f"use {divisors(self.embed_dim)}."
-            )
+        check_encoder(self.patch_size, self.embed_dim, self.depth, self.heads, self.position)
         self._check_pool()
         check_side(X, SIDE)
 
@@ -251,11 +285,10 @@ class PatchEmbedder(NetworkEmbedder):
             raise ValueError(f"pool={self.pool!r} must be one of {', '.join(POOLS)}.")
 
     def _encoder(self, channels: int) -> ViTEncoder:
-        """A new encoder: for the same seed the same first weights in every subclass."""
-        with seeded(self.seed):
-            return ViTEncoder(
-                channels, self.patch_size, self.embed_dim, self.depth, self.heads, self.position
-            )
+        """A new encoder; drawn first from the seed, so it begins the same in every subclass."""
+        return ViTEncoder(
+            channels, self.patch_size, self.embed_dim, self.depth, self.heads, self.position
+        )
 
     def _pooled(self, tokens: torch.Tensor) -> torch.Tensor:
         """Tokens (N, 1 + T, D) to one vector an image: the CLS token, or the patches' mean."""
@@ -316,7 +349,8 @@ class PatchEmbedder(NetworkEmbedder):
         """
         X, encoder = self._like_fitted(X), self.network_["encoder"]
         depth = len(encoder.blocks)
-        if layer is not None and layer not in range(depth + 1):
+        whole = isinstance(layer, int | np.integer) and not isinstance(layer, bool)
+        if layer is not None and not (whole and 0 <= layer <= depth):
             raise ValueError(f"layer={layer!r} must be None or a whole number from 0 to {depth}.")
         read = encoder
         if layer is not None:
@@ -372,4 +406,5 @@ class RandomViT(PatchEmbedder):
 
     def _fit(self, X, y):
         self._check_patches(X)
-        self.network_ = nn.ModuleDict({"encoder": self._encoder(X.shape[1])}).eval()
+        with seeded(self.seed):
+            self.network_ = nn.ModuleDict({"encoder": self._encoder(X.shape[1])}).eval()

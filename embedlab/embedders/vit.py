@@ -12,8 +12,6 @@ from embedlab.device import pick_device
 from embedlab.embedders.transformer import PatchEmbedder, ViTEncoder
 from embedlab.training import as_tensor, in_batches, seeded
 
-POSITIONS = ("learned", "sincos", "none")
-
 
 class ViT(PatchEmbedder):
     """A small vision transformer trained to name the classes; its pooled tokens are the embedding.
@@ -92,31 +90,24 @@ class ViT(PatchEmbedder):
         self.weight_decay = weight_decay
         self.seed = seed
 
-    def _check_patches(self, X):
-        super()._check_patches(X)
-        if self.position not in POSITIONS:
-            raise ValueError(f"position={self.position!r} must be one of {', '.join(POSITIONS)}.")
-        if self.position == "sincos" and self.embed_dim % 4:
-            raise ValueError(f"embed_dim={self.embed_dim}: sincos positions need a multiple of 4.")
-
     def _start(self, channels: int) -> ViTEncoder:
         encoder = self._encoder(channels)
         if self.encoder is not None:
-            try:
-                encoder.load_state_dict(self.encoder.state_dict())
-            except (RuntimeError, AttributeError) as error:
+            shape = getattr(self.encoder, "shape", None)
+            if shape != encoder.shape:
                 raise ValueError(
-                    f"encoder must be a ViTEncoder for images of {channels} channels with the same "
-                    "patch_size, embed_dim, depth and position as this ViT."
-                ) from error
+                    "encoder must be a ViTEncoder of (channels, patch_size, embed_dim, depth, "
+                    f"heads, position, side) = {encoder.shape}, got {shape}."
+                )
+            encoder.load_state_dict(self.encoder.state_dict())
         return encoder
 
     def _fit(self, X, y):
         self._check_patches(X)
         self._check_training()
         classes, target = np.unique(y, return_inverse=True)
-        encoder = self._start(X.shape[1])
         with seeded(self.seed):
+            encoder = self._start(X.shape[1])
             head = nn.Linear(self.embed_dim, len(classes))
         network = nn.ModuleDict({"encoder": encoder, "head": head})
         device = pick_device()

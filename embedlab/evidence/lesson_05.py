@@ -98,6 +98,14 @@ vit_choices = Experiment(
     ),
 )
 
+positions = Experiment(
+    name="positions",
+    about="A ViT with positions and without, where things have no fixed place.",
+    conditions=("patches of 8", "no positions"),
+    run=vit_choices.run,
+    datasets=("photo-crops",),
+)
+
 # --- where is the digit? ------------------------------------------------------------------------
 
 NEAR = 4  # pixels: half a patch
@@ -111,7 +119,7 @@ def cluttered(split: Split, n: int, seed: int, pieces: int = 4) -> tuple[np.ndar
     split : Split
         Whose images are used.
     n : int
-        Fields.
+        Fields; the split's images are taken in turn.
     seed : int
     pieces : int
         6x6 pixels cut from the middle of half-size images, in each field.
@@ -124,10 +132,9 @@ def cluttered(split: Split, n: int, seed: int, pieces: int = 4) -> tuple[np.ndar
     rng = np.random.default_rng(seed)
     small = F.avg_pool2d(torch.tensor(split.x), 2).numpy()
     fields = np.zeros((n, *split.x.shape[1:]), np.float32)
-    chosen = rng.integers(0, len(small), (pieces + 1, n))
     corner = rng.integers(0, 17, (n, 2))
-    _put(fields, small[chosen[0]], corner)
-    for others in chosen[1:]:
+    _put(fields, small[np.arange(n) % len(small)], corner)
+    for others in rng.integers(0, len(small), (pieces, n)):
         cut = _window(rng.integers(2, 9, (n, 2)), 6)
         piece = small[others[:, None, None], :, *cut].transpose(0, 3, 1, 2)
         _put(fields, piece, rng.integers(0, 27, (n, 2)))
@@ -205,7 +212,7 @@ def finders(vit: ViT, untrained: RandomViT) -> dict:
 
 
 def fields_of(images: Images) -> tuple:
-    """4,000 fields made of training images and 1,000 made of test images.
+    """4,000 fields made of training images, and one for each test image.
 
     Parameters
     ----------
@@ -216,7 +223,8 @@ def fields_of(images: Images) -> tuple:
     tuple of two (ndarray, ndarray)
         See :func:`cluttered`.
     """
-    return cluttered(images.train, 4_000, seed=0), cluttered(images.test, 1_000, seed=1)
+    known = cluttered(images.train, 4_000, seed=0)
+    return known, cluttered(images.test, len(images.test), seed=1)
 
 
 def _where(condition: str, seed: int, images: Images) -> list[Row]:

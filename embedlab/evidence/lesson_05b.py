@@ -27,6 +27,7 @@ mae_ratio = Experiment(
 CHOICES = {
     "as it is": {},
     "teacher = student": {"ema_decay": (0.0, 0.0)},
+    "slower teacher": {"ema_decay": (0.996, 0.9999)},
     "teacher never learns": {"ema_decay": (1.0, 1.0)},
     "targets not normalised": {"normalize": False},
     "neither EMA nor normalised": {"ema_decay": (0.0, 0.0), "normalize": False},
