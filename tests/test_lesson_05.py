@@ -1,0 +1,84 @@
+"""The measurements of lessons 05 and 05b."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from embedlab.embedders import RandomViT, ViT
+from embedlab.evidence.lesson_05 import (
+    accuracy,
+    choice_rows,
+    cluttered,
+    finders,
+    found_row,
+    shuffled_patches,
+)
+from embedlab.evidence.lesson_05b import _fine_tuning
+from embedlab.images import Split
+
+
+def test_shuffled_patches_are_the_same_patches_in_another_order(few):
+    x = few.test.x
+    mixed = shuffled_patches(x, 8)
+    assert mixed.shape == x.shape
+    np.testing.assert_allclose(np.sort(mixed.reshape(len(x), -1)), np.sort(x.reshape(len(x), -1)))
+    assert (mixed != x).any(axis=(1, 2, 3)).mean() > 0.9
+    np.testing.assert_array_equal(mixed, shuffled_patches(x, 8))
+
+
+def test_the_whole_image_is_where_the_answer_says():
+    x = np.zeros((3, 1, 32, 32), np.float32)
+    x[:, :, 14:18, 14:18] = np.array([0.5, 0.75, 1.0], np.float32)[:, None, None, None]
+    fields, place = cluttered(Split(x, np.arange(3)), 30, seed=0, pieces=0)
+    assert fields.shape == (30, 1, 32, 32)
+    rows, columns = np.indices((32, 32))
+    mass = fields[:, 0].sum(axis=(1, 2))
+    for k, index in enumerate((rows, columns)):
+        np.testing.assert_allclose((fields[:, 0] * index).sum(axis=(1, 2)) / mass, place[:, k])
+    np.testing.assert_allclose(fields.max(axis=(1, 2, 3)), np.tile([0.5, 0.75, 1.0], 10))
+    more, same_place = cluttered(Split(x, np.arange(3)), 30, seed=0, pieces=4)
+    np.testing.assert_array_equal(place, same_place)
+    assert (more >= fields).all()
+    assert more.sum() > fields.sum()
+
+
+def test_a_two_layer_network_finds_what_is_easy_to_find(few):
+    known, asked = cluttered(few.train, 600, 0, pieces=0), cluttered(few.test, 100, 1, pieces=0)
+    flat = lambda x: x.reshape(len(x), -1)  # noqa: E731
+    row = found_row(flat, known, asked, "pixels", "digits")
+    blind = found_row(lambda x: np.ones((len(x), 2)), known, asked, "nothing", "digits")
+    assert row.measures["distance"].value < 3 < blind.measures["distance"].value
+    assert row.measures["accuracy"].value > 0.7
+    assert len(row.measures["accuracy"].effects["image"]) == 100
+
+
+def test_rows_of_a_choice_name_both_poolings(few):
+    vit = ViT(epochs=1, pool="cls").fit(few.train.x, few.train.y)
+    taught, other = choice_rows(vit, few, "CLS")
+    assert (taught.name, other.name) == ("CLS", "CLS, read by mean")
+    assert taught.measures["accuracy"].value == accuracy(vit, few.test, "digits").value
+    assert taught.measures["accuracy_shuffled"].value < 1
+    assert set(finders(vit, RandomViT().fit(few.train.x))["pixels"](few.test.x[:2]).shape) == {
+        2,
+        1024,
+    }
+
+
+def test_fine_tuning_begins_where_it_says(few, monkeypatch):
+    begun = []
+    monkeypatch.setattr("embedlab.evidence.lesson_05b.FEW_EPOCHS", 1)
+    monkeypatch.setattr("embedlab.evidence.lesson_05b.EPOCHS", 1)
+    init = ViT.__init__
+
+    def remember(self, *args, **kwargs):
+        init(self, *args, **kwargs)
+        begun.append(self.encoder)
+
+    monkeypatch.setattr(ViT, "__init__", remember)
+    rows = _fine_tuning("untrained", 4, few)
+    assert [row.name for row in rows] == [
+        "untrained: five labels a class",
+        "untrained: all labels",
+    ]
+    expected = RandomViT(seed=4).fit(few.train.x).network_["encoder"].pos_embed
+    assert all((encoder.pos_embed == expected).all() for encoder in begun)
