@@ -25,6 +25,7 @@ MARGINS = {
     "r2": 0.02,
     "log_error": 0.1,
     "distance": 1.0,  # pixels
+    "correlation": 0.1,
 }
 VERDICTS = ("holds", "fails", "undecided")
 

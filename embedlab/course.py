@@ -72,7 +72,7 @@ def lessons(only: str | None = None) -> list[Path]:
     Parameters
     ----------
     only : str, optional
-        Beginning of one's name, such as ``"02"``.
+        The number of one, such as ``"02"`` or ``"05b"``, or the beginning of names.
 
     Returns
     -------
@@ -84,7 +84,8 @@ def lessons(only: str | None = None) -> list[Path]:
         Where no notebook's name begins so.
     """
     found = sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))
-    chosen = [path for path in found if path.name.startswith(only or "")]
+    numbered = [path for path in found if path.stem.split("_")[0] == only]
+    chosen = numbered or [path for path in found if path.name.startswith(only or "")]
     if not chosen:
         raise ValueError(f"only={only!r} begins no lesson: use {', '.join(p.stem for p in found)}.")
     return chosen

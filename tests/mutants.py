@@ -37,21 +37,21 @@ class Mutant:
 MUTANTS = (
     Mutant(
         "cosine without normalisation",
-        ("00", "01", "02", "03", "04"),
+        ("00", "01", "02", "03", "04", "05", "05b"),
         "embedlab/evaluate.py",
         "return (vectors / np.where(length > 0, length, 1)).astype(np.float32)",
         "return vectors.astype(np.float32)",
     ),
     Mutant(
         "AP divided by the number found in the first fifty",
-        ("00", "01", "02", "03", "04"),
+        ("00", "01", "02", "03", "04", "05", "05b"),
         "embedlab/evaluate.py",
         "n_relevant = relevant.sum(axis=1, keepdims=True)",
         "n_relevant = np.maximum(relevant[:, :50].sum(axis=1, keepdims=True), 1)",
     ),
     Mutant(
         "test images leaked into training",
-        ("00", "01", "02", "03", "04"),
+        ("00", "01", "02", "03", "04", "05", "05b"),
         "embedlab/images.py",
         "digits[writer < 8],",
         "digits,",
@@ -129,15 +129,15 @@ MUTANTS = (
     ),
     Mutant(
         "an untrained network passed off as trained",
-        ("02",),
-        "embedlab/embedders/lenet.py",
+        ("02", "04", "05", "05b"),
+        "embedlab/embedders/network.py",
         "lr=self.lr,",
         "lr=1e-9,",
     ),
     Mutant(
         "a tenth of the learning rate",
-        ("02",),
-        "embedlab/embedders/lenet.py",
+        ("02", "03", "05"),
+        "embedlab/embedders/network.py",
         "lr=self.lr,",
         "lr=self.lr / 10,",
     ),
@@ -152,8 +152,8 @@ MUTANTS = (
         "augmentation left out",
         ("02",),
         "embedlab/embedders/lenet.py",
-        "if self.augment:",
-        "if self.augment is None:",
+        "batch = view(images[index], generator)",
+        "batch = images[index]",
     ),
     Mutant(
         "mistakes that hit the right label",
@@ -196,13 +196,6 @@ MUTANTS = (
         "embedlab/embedders/autoencoder.py",
         "logits = network(clean + self.noise * noise)",
         "logits = network(clean)",
-    ),
-    Mutant(
-        "an autoencoder a tenth as fast",
-        ("03",),
-        "embedlab/embedders/autoencoder.py",
-        "lr=self.lr,",
-        "lr=self.lr / 10,",
     ),
     Mutant(
         "half a bottleneck",
@@ -269,18 +262,102 @@ MUTANTS = (
         'return vectors if self.layer == "none" else',
     ),
     Mutant(
-        "an untrained SimCLR passed off as trained",
-        ("04",),
-        "embedlab/embedders/contrastive.py",
-        "lr=self.lr,",
-        "lr=1e-9,",
-    ),
-    Mutant(
         "a triplet's negative that is its positive",
         ("04",),
         "embedlab/embedders/triplet.py",
         "too_near = itself | (distance <= positive)",
         "too_near = distance < positive",
+    ),
+    Mutant(
+        "patches column by column",
+        ("05",),
+        "embedlab/embedders/transformer.py",
+        "return x.permute(0, 2, 4, 1, 3, 5).reshape(n, rows * columns, -1)",
+        "return x.permute(0, 4, 2, 1, 3, 5).reshape(n, rows * columns, -1)",
+    ),
+    Mutant(
+        "attention without its scale",
+        ("05", "05b"),
+        "embedlab/embedders/transformer.py",
+        "weights = (query @ key.transpose(2, 3) / key.shape[3] ** 0.5).softmax(dim=3)",
+        "weights = (query @ key.transpose(2, 3)).softmax(dim=3)",
+    ),
+    Mutant(
+        "a network that is not told where patches are",
+        ("05", "05b"),
+        "embedlab/embedders/transformer.py",
+        "return patches + self.pos_embed[:, 1:]",
+        "return patches + 0 * self.pos_embed[:, 1:]",
+    ),
+    Mutant(
+        "CLS passed off as the mean",
+        ("05", "05b"),
+        "embedlab/embedders/transformer.py",
+        'return tokens[:, 0] if self.pool == "cls" else tokens[:, 1:].mean(dim=1)',
+        "return tokens[:, 0]",
+    ),
+    Mutant(
+        "rollout without the skip connection",
+        ("05",),
+        "embedlab/attention.py",
+        "mixing = (attention.mean(axis=2) + np.eye(attention.shape[-1])) / 2",
+        "mixing = attention.mean(axis=2)",
+    ),
+    Mutant(
+        "distances in patches, not in pixels",
+        ("05",),
+        "embedlab/attention.py",
+        "place = np.indices((side, side)).reshape(2, -1).T * patch_size",
+        "place = np.indices((side, side)).reshape(2, -1).T",
+    ),
+    Mutant(
+        "a two-layer network that is taught other places",
+        ("05",),
+        "embedlab/evidence/lesson_05.py",
+        "model = make_pipeline(StandardScaler(), network).fit(features(x), place)",
+        "model = make_pipeline(StandardScaler(), network).fit(features(x), place[::-1])",
+    ),
+    Mutant(
+        "one mask for all images",
+        ("05b",),
+        "embedlab/embedders/masking.py",
+        "order = torch.rand(n, tokens, generator=generator).argsort(dim=1)",
+        "order = torch.rand(1, tokens, generator=generator).argsort(dim=1).repeat(n, 1)",
+    ),
+    Mutant(
+        "a predictor that is not told where",
+        ("05b",),
+        "embedlab/embedders/masking.py",
+        "asked = self.mask_token + pick(positions, hidden)",
+        "asked = self.mask_token + 0 * pick(positions, hidden)",
+    ),
+    Mutant(
+        "a teacher that is the student",
+        ("05b",),
+        "embedlab/embedders/data2vec.py",
+        "mine.lerp_(theirs, 1 - decay)",
+        "mine.copy_(theirs)",
+    ),
+    Mutant(
+        "a teacher that never learns",
+        ("05b",),
+        "embedlab/embedders/data2vec.py",
+        "mine.lerp_(theirs, 1 - decay)",
+        "mine.lerp_(theirs, 0.0)",
+    ),
+    Mutant(
+        "targets that are not normalised",
+        ("05b",),
+        "embedlab/embedders/data2vec.py",
+        "features = [F.instance_norm(f.transpose(1, 2)).transpose(1, 2) for f in features]",
+        "pass",
+    ),
+    Mutant(
+        "fine-tuning that begins from nothing",
+        ("05b",),
+        "embedlab/embedders/vit.py",
+        "encoder.load_state_dict(self.encoder.state_dict())",
+        "pass",
     ),
 )
 
@@ -323,7 +400,7 @@ def first_red_cell(mutant: Mutant | None, lesson: str) -> str:
                 shutil.copy(ROOT / name, copy / name)
         if mutant:
             mutate(mutant, copy)
-        (notebook,) = (copy / "notebooks").glob(f"{lesson}*.ipynb")
+        (notebook,) = (copy / "notebooks").glob(f"{lesson}_*.ipynb")
         _hide_sources(notebook)
         environment = {**os.environ, "PYTHONPATH": folder, "EMBEDLAB_DEVICE": "cpu"}
         for name in ("EMBEDLAB_DATASET", "EMBEDLAB_RECORD", "EMBEDLAB_THREADS"):

@@ -42,7 +42,7 @@ def test_decode_is_the_way_back(fitted, few):
 
 def test_noise_is_on_the_input_only(few, monkeypatch):
     """The target of the loss stays clean: it has as many black pixels as the images."""
-    import embedlab.embedders.autoencoder as module
+    import embedlab.embedders.network as module
 
     seen = []
     real = module.F.binary_cross_entropy_with_logits
@@ -116,7 +116,7 @@ def test_an_interrupted_fit_is_not_fitted(few, monkeypatch):
 
 
 def test_the_gpu_path_runs_on_the_cpu(few, monkeypatch):
-    import embedlab.embedders.autoencoder as module
+    import embedlab.embedders.network as module
 
     real = module.train
     monkeypatch.setattr(module, "train", lambda *a, **k: real(*a, **k | {"fast": True}))

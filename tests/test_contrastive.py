@@ -152,7 +152,7 @@ def test_no_head(few):
 
 
 def test_the_loss_is_never_computed_in_bf16(few, monkeypatch):
-    import embedlab.embedders.contrastive as module
+    import embedlab.embedders.network as module
 
     seen = []
     real = module.train
@@ -309,7 +309,7 @@ def test_the_control_is_untrained_and_seeded(few):
 
 def test_the_gpu_path_runs_on_the_cpu(few, monkeypatch):
     """bf16 autocast and channels-last through views, encoder, head and loss."""
-    import embedlab.embedders.contrastive as module
+    import embedlab.embedders.network as module
 
     real = module.train
     monkeypatch.setattr(module, "train", lambda *a, **k: real(*a, **k | {"fast": True}))

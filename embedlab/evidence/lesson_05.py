@@ -9,8 +9,10 @@ from sklearn.neural_network import MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from embedlab.attention import patch_distances
+from embedlab.augment import Flip
 from embedlab.embedders import RandomViT, ViT
-from embedlab.embedders.transformer import from_patches, to_patches
+from embedlab.embedders.transformer import PatchEmbedder, from_patches, to_patches
 from embedlab.evidence import Experiment
 from embedlab.images import Images, Split
 from embedlab.intervals import Measure
@@ -103,6 +105,87 @@ positions = Experiment(
     about="A ViT with positions and without, where things have no fixed place.",
     conditions=("patches of 8", "no positions"),
     run=vit_choices.run,
+    datasets=("photo-crops",),
+)
+
+# --- what positions learn -----------------------------------------------------------------------
+
+ON_CROPS = {"patch_size": 4, "depth": 2, "epochs": 15, "batch_size": 32}
+
+
+def cosines(positions: np.ndarray) -> np.ndarray:
+    """Cosine of each vector with each other.
+
+    Parameters
+    ----------
+    positions : ndarray of float, shape (T, D)
+
+    Returns
+    -------
+    ndarray of float, shape (T, T)
+    """
+    unit = positions / np.linalg.norm(positions, axis=1, keepdims=True)
+    return unit @ unit.T
+
+
+def nearness(positions: np.ndarray, patch_size: int, dataset: str = "") -> Measure:
+    """How well the cosines of position embeddings tell which patches are near.
+
+    Parameters
+    ----------
+    positions : ndarray of float, shape (T, D)
+        Of the patches, row by row.
+    patch_size : int
+    dataset : str
+
+    Returns
+    -------
+    Measure
+        ``"correlation"``: for each patch that of the cosines with all others and the distances,
+        its sign turned; 0 where they have nothing to do with each other.
+    """
+    t = len(positions)
+    others = ~np.eye(t, dtype=bool)
+    distances = patch_distances(round(t**0.5), patch_size)[others].reshape(t, t - 1)
+    cosine = cosines(positions)[others].reshape(t, t - 1)
+    far, alike = (a - a.mean(axis=1, keepdims=True) for a in (distances, cosine))
+    norms = np.linalg.norm(far, axis=1) * np.linalg.norm(alike, axis=1)
+    return Measure.from_units("correlation", dataset, patch=-(far * alike).sum(axis=1) / norms)
+
+
+def positions_of(embedder: PatchEmbedder) -> np.ndarray:
+    """The position embeddings of the patches.
+
+    Parameters
+    ----------
+    embedder : PatchEmbedder
+        Fitted.
+
+    Returns
+    -------
+    ndarray of float32, shape (T, embed_dim)
+    """
+    return embedder.network_["encoder"].pos_embed[0, 1:].detach().numpy()
+
+
+VIEWS = {"turned and shifted": True, "mirrored": (Flip(),)}
+
+
+def _position_maps(condition: str, seed: int, images: Images) -> list[Row]:
+    vit = ViT(**ON_CROPS, augment=VIEWS[condition], seed=seed)
+    vit.fit(images.train.x, images.train.y)
+    measures = {
+        "correlation": nearness(positions_of(vit), vit.patch_size, images.name),
+        "accuracy": accuracy(vit, images.test, images.name),
+    }
+    return [Row(condition, images.name, measures, supervision="labels")]
+
+
+position_maps = Experiment(
+    name="position-maps",
+    about="Do learned positions tell which patches are near? With black rims to see, and without.",
+    conditions=tuple(VIEWS),
+    run=_position_maps,
     datasets=("photo-crops",),
 )
 
