@@ -42,7 +42,7 @@ def test_decode_is_the_way_back(fitted, few):
 
 def test_noise_is_on_the_input_only(few, monkeypatch):
     """The target of the loss stays clean: it has as many black pixels as the images."""
-    import embedlab.embedders.network as module
+    import embedlab.embedders.autoencoder as module
 
     seen = []
     real = module.F.binary_cross_entropy_with_logits
