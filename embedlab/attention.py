@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 
@@ -50,7 +52,9 @@ def patch_distances(side: int, patch_size: int) -> np.ndarray:
     return np.linalg.norm(place[:, None] - place[None], axis=2)
 
 
-def attention_distance(attention: np.ndarray, patch_size: int) -> np.ndarray:
+def attention_distance(
+    attention: np.ndarray, patch_size: int, patches: Sequence[int] | None = None
+) -> np.ndarray:
     """How far patches look: the distance to what they attend to, averaged by the weights.
 
     Parameters
@@ -58,6 +62,8 @@ def attention_distance(attention: np.ndarray, patch_size: int) -> np.ndarray:
     attention : ndarray of float, shape (N, layers, heads, 1 + P, 1 + P)
         CLS first; it is nowhere, so it is left out, and the other weights are scaled to sum to one.
     patch_size : int
+    patches : sequence of int, optional
+        Those whose looks are averaged, counted row by row. Default: all.
 
     Returns
     -------
@@ -76,7 +82,8 @@ def attention_distance(attention: np.ndarray, patch_size: int) -> np.ndarray:
             f"attention: {attention.shape[-1]} tokens are not CLS and a square of patches."
         )
     weights = weights / np.maximum(weights.sum(axis=-1, keepdims=True), 1e-12)
-    return (weights * patch_distances(side, patch_size)).sum(axis=-1).mean(axis=-1)
+    distance = (weights * patch_distances(side, patch_size)).sum(axis=-1)
+    return (distance if patches is None else distance[..., list(patches)]).mean(axis=-1)
 
 
 def _checked(attention: np.ndarray) -> np.ndarray:

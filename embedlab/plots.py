@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import display
+from sklearn.decomposition import PCA
 
 from embedlab.evaluate import nearest
 from embedlab.images import Split
@@ -118,6 +119,45 @@ def image_grid(
         if rows and i % columns == 0:
             axis.set_ylabel(rows[i // columns], rotation=0, ha="right", va="center", fontsize=9)
     show(figure, alt)
+
+
+def filter_pictures(filters: np.ndarray, side: int) -> np.ndarray:
+    """Filters as pictures in [0, 1], each stretched to its own largest number; zero is grey.
+
+    Parameters
+    ----------
+    filters : ndarray of float, shape (N, C * side ** 2)
+    side : int
+
+    Returns
+    -------
+    ndarray of float, shape (N, C, side, side)
+    """
+    reach = np.abs(filters).max(axis=1, keepdims=True)
+    return (0.5 + 0.5 * filters / reach).reshape(len(filters), -1, side, side)
+
+
+def token_colours(tokens: np.ndarray, patch_size: int) -> np.ndarray:
+    """The first three principal components of tokens as red, green and blue patches.
+
+    Parameters
+    ----------
+    tokens : ndarray of float, shape (N, T, D)
+        Of T patches in a square, row by row.
+    patch_size : int
+        Side of a drawn patch, in pixels.
+
+    Returns
+    -------
+    ndarray of float, shape (N, 3, H, H)
+        In [0, 1].
+    """
+    n, t, _ = tokens.shape
+    three = PCA(3).fit_transform(tokens.reshape(n * t, -1))
+    three = (three - three.min(axis=0)) / np.ptp(three, axis=0)
+    side = round(t**0.5)
+    colours = three.reshape(n, side, side, 3).transpose(0, 3, 1, 2)
+    return colours.repeat(patch_size, axis=2).repeat(patch_size, axis=3)
 
 
 def neighbours(

@@ -50,6 +50,8 @@ def test_attention_distance_without_cls():
     assert d.shape == (1, 2, 1)
     assert d[0, 0, 0] == 0
     assert d[0, 1, 0] == pytest.approx((0 + 16 + 16 + 16 * 2**0.5) / 4)
+    of_two = attention_distance(w, 16, patches=[0, 3])
+    assert of_two[0, 1, 0] == pytest.approx((0 + 16 * 2**0.5) / 2)
 
 
 def test_receptive_field_of_convolutions():
