@@ -8,7 +8,7 @@ import torch
 
 from embedlab import evidence as module
 from embedlab.augment import Compose
-from embedlab.embedders import Pixels
+from embedlab.embedders import LeNet5, Pixels
 from embedlab.evidence import Experiment, evidence, experiments, missing_evidence, reproduces
 from embedlab.evidence.lesson_00 import reshuffled
 from embedlab.evidence.lesson_02 import left_out
@@ -245,8 +245,14 @@ def test_ablation_names_and_sets():
     torch.testing.assert_close(out, x, atol=1e-5, rtol=0)
 
 
-def test_few_labels_uses_the_yardsticks_draws(few, monkeypatch):
-    monkeypatch.setattr("embedlab.evidence.lesson_04.STEPS", 2)
-    row = few_labels_row(True, 5, 0, few, "x")
+def test_few_labels_uses_the_yardsticks_draws(few):
+    sizes = []
+
+    def learner(n):
+        sizes.append(n)
+        return LeNet5(epochs=2)
+
+    row = few_labels_row(learner, 5, few, "x")
+    assert sizes == [50] * 10
     assert len(row.measures["few_shot"].effects["draw"]) == 10
     assert row.supervision == "labels"
