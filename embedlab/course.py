@@ -66,6 +66,20 @@ class Run:
         return self.path.stem
 
 
+def lesson_number(path: Path) -> str:
+    """The number that a lesson's file name begins with, such as ``"02"`` or ``"05b"``.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+
+    Returns
+    -------
+    str
+    """
+    return path.stem.split("_")[0]
+
+
 def lessons(only: str | None = None) -> list[Path]:
     """The course's notebooks in reading order.
 
@@ -84,7 +98,7 @@ def lessons(only: str | None = None) -> list[Path]:
         Where no notebook's name begins so.
     """
     found = sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))
-    numbered = [path for path in found if path.stem.split("_")[0] == only]
+    numbered = [path for path in found if lesson_number(path) == only]
     chosen = numbered or [path for path in found if path.name.startswith(only or "")]
     if not chosen:
         raise ValueError(f"only={only!r} begins no lesson: use {', '.join(p.stem for p in found)}.")

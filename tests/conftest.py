@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 
 from embedlab.device import set_threads
 from embedlab.images import Images, load_images
+from embedlab.training import train
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -31,6 +34,12 @@ def digits() -> Images:
 def few() -> Images:
     """A quick subset of the digits, every class in every split."""
     return load_images("digits", limit=(200, 100, 120))
+
+
+@pytest.fixture
+def fast_path(monkeypatch):
+    """Every network trains as on a GPU: bf16 autocast, channels-last memory."""
+    monkeypatch.setattr("embedlab.embedders.network.train", partial(train, fast=True))
 
 
 @pytest.fixture

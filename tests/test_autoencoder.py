@@ -115,11 +115,7 @@ def test_an_interrupted_fit_is_not_fitted(few, monkeypatch):
         autoencoder.reconstruct(few.test.x)
 
 
-def test_the_gpu_path_runs_on_the_cpu(few, monkeypatch):
-    import embedlab.embedders.network as module
-
-    real = module.train
-    monkeypatch.setattr(module, "train", lambda *a, **k: real(*a, **k | {"fast": True}))
+def test_the_gpu_path_runs_on_the_cpu(few, fast_path):
     assert np.isfinite(Autoencoder(4, epochs=1).fit(few.train.x).transform(few.test.x)).all()
 
 

@@ -151,12 +151,8 @@ def test_no_head(few):
         triplet.set_params(layer="head").transform(few.test.x)
 
 
-def test_the_loss_is_never_computed_in_bf16(few, monkeypatch):
-    import embedlab.embedders.network as module
-
+def test_the_loss_is_never_computed_in_bf16(few, monkeypatch, fast_path):
     seen = []
-    real = module.train
-    monkeypatch.setattr(module, "train", lambda *a, **k: real(*a, **k | {"fast": True}))
 
     def loss(self, a, b):
         seen.append((a @ b.T).dtype)
@@ -307,12 +303,8 @@ def test_the_control_is_untrained_and_seeded(few):
         RandomConv().fit(few.train.x[:, :, 2:30, 2:30])
 
 
-def test_the_gpu_path_runs_on_the_cpu(few, monkeypatch):
+def test_the_gpu_path_runs_on_the_cpu(few, fast_path):
     """bf16 autocast and channels-last through views, encoder, head and loss."""
-    import embedlab.embedders.network as module
-
-    real = module.train
-    monkeypatch.setattr(module, "train", lambda *a, **k: real(*a, **k | {"fast": True}))
     for embedder in (SimCLR(epochs=1), Triplet(epochs=1)):
         fitted = embedder.fit(few.train.x)
         assert np.isfinite(fitted.transform(few.test.x)).all()

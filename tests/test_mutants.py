@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from embedlab.course import lessons
+from embedlab.course import lesson_number, lessons
 from tests.mutants import MUTANTS, ROOT
 
 
@@ -19,4 +19,4 @@ def test_each_mutant_still_fits_the_code(mutant):
 def test_each_lesson_has_at_least_six():
     count = Counter(lesson for mutant in MUTANTS for lesson in mutant.lessons)
     for path in lessons():
-        assert count[path.stem.split("_")[0]] >= 6
+        assert count[lesson_number(path)] >= 6

@@ -7,7 +7,7 @@ import re
 import nbformat
 import pytest
 
-from embedlab.course import NOTEBOOKS, lessons
+from embedlab.course import NOTEBOOKS, lesson_number, lessons
 
 LESSONS = lessons()
 each = pytest.mark.parametrize("path", LESSONS, ids=lambda p: p.stem)
@@ -72,7 +72,7 @@ def test_no_measured_number_is_typed_into_prose(path):
 def test_anatomy(path):
     cells = read(path).cells
     text = "\n".join(c.source for c in cells)
-    assert cells[0].source.startswith(f"# {path.stem.split('_')[0]} ")
+    assert cells[0].source.startswith(f"# {lesson_number(path)} ")
     for part in ("**Questions.**", "**After this lesson**", "**You need**", "**Time.**"):
         assert part in cells[0].source
     for part in ("**Predict.**", "show_source(", "claim", "Your turn", "## Recap", "**Papers.**"):

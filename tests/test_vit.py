@@ -1,14 +1,11 @@
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 import pytest
 import timm
 import torch
 from sklearn.exceptions import NotFittedError
 
-import embedlab.training
 from embedlab.augment import Noise
 from embedlab.embedders import MAE, Data2Vec, RandomViT, ViT
 from embedlab.embedders.data2vec import Teacher
@@ -373,9 +370,7 @@ def test_data2vec_keeps_its_curves_and_not_its_teacher(few):
 
 
 @each
-def test_the_gpu_path_runs_on_the_cpu(kind, few, monkeypatch):
-    fast = partial(embedlab.training.train, fast=True)
-    monkeypatch.setattr("embedlab.embedders.network.train", fast)
+def test_the_gpu_path_runs_on_the_cpu(kind, few, fast_path):
     fitted = kind(epochs=1).fit(few.train.x, few.train.y)
     assert np.isfinite(fitted.loss_curve_).all()
     v = fitted.transform(few.test.x)

@@ -13,6 +13,7 @@ from embedlab.attention import patch_distances
 from embedlab.augment import Flip
 from embedlab.embedders import RandomViT, ViT
 from embedlab.embedders.transformer import PatchEmbedder, from_patches, to_patches
+from embedlab.evaluate import normalised
 from embedlab.evidence import Experiment
 from embedlab.images import Images, Split
 from embedlab.intervals import Measure
@@ -124,7 +125,7 @@ def cosines(positions: np.ndarray) -> np.ndarray:
     -------
     ndarray of float, shape (T, T)
     """
-    unit = positions / np.linalg.norm(positions, axis=1, keepdims=True)
+    unit = normalised(positions)
     return unit @ unit.T
 
 
