@@ -102,21 +102,25 @@ def course(
 
 @app.command()
 def fetch(
-    names: Annotated[list[str], typer.Argument(help="fashion-mnist, cifar10, timm:MODEL")],
+    names: Annotated[
+        list[str], typer.Argument(help="fashion-mnist, cifar10, timm:MODEL, clip:MODEL")
+    ],
 ) -> None:
     """Download image sets, their checksums verified, or a model's weights; each once."""
     from embedlab import sources
-    from embedlab.pretrained import fetch_timm
+    from embedlab.pretrained import fetch_clip, fetch_timm
 
-    sets = [name for name in names if not name.startswith("timm:")]
+    weights = {"timm": fetch_timm, "clip": fetch_clip}
+    sets = [name for name in names if name.partition(":")[0] not in weights]
     unknown = sorted(set(sets) - set(sources.manifest()))
     if unknown:
         known = ", ".join(sources.manifest())
-        raise _fail(f"no such set: {', '.join(unknown)}. Use {known} or timm:MODEL.")
+        raise _fail(f"no such set: {', '.join(unknown)}. Use {known}, timm:MODEL or clip:MODEL.")
     for name in names:
         try:
-            if name.startswith("timm:"):
-                typer.echo(f"{name}: {fetch_timm(name.removeprefix('timm:'))}")
+            kind, _, model = name.partition(":")
+            if kind in weights:
+                typer.echo(f"{name}: {weights[kind](model)}")
                 continue
             paths = sources.fetch(name)
         except (sources.DataUnavailable, ValueError) as error:

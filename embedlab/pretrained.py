@@ -1,10 +1,12 @@
 """Weights that others trained: found on this machine, or named with the command that gets them.
 
-Nothing is downloaded unless asked for by ``embedlab fetch timm:NAME``; loading needs no network.
+Nothing is downloaded unless asked for by ``embedlab fetch timm:NAME`` or ``embedlab fetch
+clip:NAME``; loading needs no network.
 """
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from pathlib import Path
 
 from torch import nn
@@ -12,6 +14,7 @@ from torch import nn
 from embedlab.sources import DataUnavailable, offline
 
 WEIGHTS = "model.safetensors"
+CLIP_FILES = ("config.json", "preprocessor_config.json", "tokenizer_config.json")
 
 
 def load_timm(model: str | Path) -> nn.Module:
@@ -97,10 +100,17 @@ def fetch_timm(name: str) -> Path:
     repository, path = _repository(name), timm_weights(name)
     if path is not None:
         return path
+    with _downloading(name):
+        return Path(hf_hub_download(repository, WEIGHTS))
+
+
+@contextmanager
+def _downloading(name: str):
+    """What goes wrong inside is said in one sentence, and what to do about it."""
     try:
         if offline():
             raise OSError
-        return Path(hf_hub_download(repository, WEIGHTS))
+        yield
     except (OSError, RuntimeError) as error:  # requests', httpx' and the hub's own are of these
         reason = "EMBEDLAB_OFFLINE is set" if offline() else type(error).__name__
         raise DataUnavailable(
@@ -121,3 +131,65 @@ def _repository(name: str) -> str:
     if repository is None:
         raise ValueError(f"{name!r} has no weights on the Hugging Face hub.")
     return repository
+
+
+def clip_files(model: str) -> Path:
+    """The folder of a CLIP's files: the one that is named, or that in the Hugging Face cache.
+
+    Parameters
+    ----------
+    model : str
+        A folder, or a name of the hub such as ``"openai/clip-vit-base-patch32"``.
+
+    Returns
+    -------
+    pathlib.Path
+
+    Raises
+    ------
+    embedlab.sources.DataUnavailable
+        Where there are none, or not all.
+    """
+    from huggingface_hub import try_to_load_from_cache
+
+    folder = Path(model).expanduser()
+    if not folder.is_dir():
+        found = "/" in model and try_to_load_from_cache(model, WEIGHTS)
+        if not isinstance(found, str):
+            raise DataUnavailable(
+                f"The files of {model} are not on this machine: run `embedlab fetch clip:{model}` "
+                "where there is a network, or set HF_HOME to a folder that holds them."
+            )
+        folder = Path(found).parent
+    absent = [n for n in (*CLIP_FILES, WEIGHTS) if not (folder / n).is_file()]
+    if absent:
+        raise DataUnavailable(f"{folder} holds no {' and no '.join(absent)}.")
+    return folder
+
+
+def fetch_clip(name: str) -> Path:
+    """Download the files of a CLIP into the Hugging Face cache, once.
+
+    Parameters
+    ----------
+    name : str
+        Such as ``"openai/clip-vit-base-patch32"``.
+
+    Returns
+    -------
+    pathlib.Path
+        Their folder.
+
+    Raises
+    ------
+    embedlab.sources.DataUnavailable
+        With no network, or with ``EMBEDLAB_OFFLINE=1``; or where the name has not these files.
+    """
+    from huggingface_hub import snapshot_download
+
+    try:
+        return clip_files(name)
+    except DataUnavailable:
+        with _downloading(name):
+            snapshot_download(name, allow_patterns=["*.json", "*.txt", WEIGHTS])
+        return clip_files(name)

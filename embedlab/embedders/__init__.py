@@ -1,6 +1,7 @@
 """Embedders: each a scikit-learn transformer from images to vectors, one idea a file."""
 
 from embedlab.embedders.autoencoder import Autoencoder
+from embedlab.embedders.clip import CLIP
 from embedlab.embedders.conv import RandomConv
 from embedlab.embedders.data2vec import Data2Vec
 from embedlab.embedders.lenet import LeNet5, RandomEncoder
@@ -13,6 +14,7 @@ from embedlab.embedders.triplet import Triplet
 from embedlab.embedders.vit import ViT
 
 __all__ = [
+    "CLIP",
     "LDA",
     "MAE",
     "PCA",

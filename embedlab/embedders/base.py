@@ -14,6 +14,8 @@ from sklearn.utils.validation import (
     column_or_1d,
 )
 
+from embedlab.embedders.tokenizer import check_texts
+
 
 def check_images(X, name: str = "X") -> np.ndarray:
     """`X` as images: float32, (N, C, H, W), finite, in [0, 1].
@@ -79,6 +81,36 @@ def check_labels(y, n: int, needed_by: str) -> np.ndarray:
     return y
 
 
+def check_captions(captions, n: int, needed_by: str) -> list[str]:
+    """`captions` as a list of `n` texts.
+
+    Parameters
+    ----------
+    captions : sequence of str
+    n : int
+        Number of images.
+    needed_by : str
+        The embedder that asks, for the message.
+
+    Returns
+    -------
+    list of str
+
+    Raises
+    ------
+    TypeError, ValueError
+        For no captions, another number than there are images, or what is no text.
+    """
+    if captions is None:
+        raise ValueError(
+            f"{needed_by} needs captions, a text for each image: fit(images, captions)."
+        )
+    captions = check_texts(captions, "captions")
+    if len(captions) != n:
+        raise ValueError(f"captions has {len(captions)} texts for {n} images.")
+    return captions
+
+
 class Embedder(TransformerMixin, BaseEstimator):
     """A function from images to vectors: ``fit(X, y=None)``, ``transform(X) -> (N, D) float32``.
 
@@ -104,7 +136,8 @@ class Embedder(TransformerMixin, BaseEstimator):
         X : array-like of float, shape (N, C, H, W)
             Images in [0, 1].
         y : array-like, shape (N,), optional
-            Class labels; required where ``supervision`` is ``"labels"``.
+            Class labels; required where ``supervision`` is ``"labels"``. Captions, a str for each
+            image, where it is ``"captions"``.
 
         Returns
         -------
@@ -114,6 +147,8 @@ class Embedder(TransformerMixin, BaseEstimator):
         X = check_images(X)
         if self.supervision == "labels":
             y = check_labels(y, len(X), type(self).__name__)
+        elif self.supervision == "captions":
+            y = check_captions(y, len(X), type(self).__name__)
         # Interrupted or failed, a refit must not look fitted.
         for name in [name for name in vars(self) if name.endswith("_")]:
             delattr(self, name)

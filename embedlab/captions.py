@@ -1,0 +1,151 @@
+"""The words of captioned scenes: names of classes, their plurals, and what is said of a scene."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+NUMBERS = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
+    "fifteen sixteen seventeen eighteen nineteen"
+).split()
+RELATIONS = ("left of", "right of", "above", "below")
+# Ways to begin a caption. "{}" is the phrase itself.
+TEMPLATES = ("{}", "a picture of {}", "this shows {}", "i see {}")
+
+
+def nouns(class_names: Sequence[str]) -> tuple[str, ...]:
+    """Names of classes as words of a sentence: digits spelled out, small letters, spaces.
+
+    Parameters
+    ----------
+    class_names : sequence of str
+
+    Returns
+    -------
+    tuple of str
+
+    Raises
+    ------
+    ValueError
+        Where a name has no letters or digits, or two become the same noun.
+    """
+    found = tuple(_noun(name) for name in class_names)
+    for i, noun in enumerate(found):
+        if not any(c.isalnum() for c in noun):
+            raise ValueError(f"class_names: {class_names[i]!r} holds no word to put in a caption.")
+        if noun in found[:i]:
+            other = class_names[found.index(noun)]
+            raise ValueError(f"class_names: {other!r} and {class_names[i]!r} are both {noun!r}.")
+    return found
+
+
+def _noun(name: str) -> str:
+    if name.isascii() and name.isdigit() and int(name) < len(NUMBERS):
+        return NUMBERS[int(name)]
+    return " ".join(name.lower().replace("_", " ").split())
+
+
+def with_article(noun: str) -> str:
+    """``"a seven"``, ``"an eight"``, ``"a one"``.
+
+    Parameters
+    ----------
+    noun : str
+
+    Returns
+    -------
+    str
+    """
+    vowel = noun[0] in "aeiou" and not noun.startswith(("one", "uni", "eu"))
+    return f"{'an' if vowel else 'a'} {noun}"
+
+
+def plural(noun: str) -> str:
+    """``"sevens"``, ``"sixes"``, ``"t-shirts"``: by rule, with no list of exceptions.
+
+    Parameters
+    ----------
+    noun : str
+
+    Returns
+    -------
+    str
+    """
+    if noun.endswith(("s", "x", "z", "ch", "sh")):
+        return f"{noun}es"
+    if noun.endswith("y") and noun[-2:-1] not in tuple("aeiou"):
+        return f"{noun[:-1]}ies"
+    return f"{noun}s"
+
+
+def one(noun: str) -> str:
+    """``"a seven"``.
+
+    Parameters
+    ----------
+    noun : str
+
+    Returns
+    -------
+    str
+    """
+    return with_article(noun)
+
+
+def two(first: str, relation: str, second: str) -> str:
+    """``"a seven left of a three"``.
+
+    Parameters
+    ----------
+    first, relation, second : str
+
+    Returns
+    -------
+    str
+    """
+    return f"{with_article(first)} {relation} {with_article(second)}"
+
+
+def several(count: int, noun: str) -> str:
+    """``"three sevens"``.
+
+    Parameters
+    ----------
+    count : int
+        From 2 to 19.
+    noun : str
+
+    Returns
+    -------
+    str
+    """
+    return f"{NUMBERS[count]} {plural(noun)}"
+
+
+def total(first: str, second: str) -> str:
+    """``"two digits that add to ten"``, for a seven and a three.
+
+    Parameters
+    ----------
+    first, second : str
+        Number words.
+
+    Returns
+    -------
+    str
+    """
+    return f"two digits that add to {NUMBERS[NUMBERS.index(first) + NUMBERS.index(second)]}"
+
+
+def without(noun: str, absent: str) -> str:
+    """``"a seven and no three"``.
+
+    Parameters
+    ----------
+    noun, absent : str
+
+    Returns
+    -------
+    str
+    """
+    return f"{with_article(noun)} and no {absent}"

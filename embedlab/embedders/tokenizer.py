@@ -1,0 +1,128 @@
+"""Words as whole numbers, and texts as rows of them."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+_WORD = re.compile(r"\w+(?:[-']\w+)*")
+PAD, UNKNOWN, START = "<pad>", "<unknown>", "<start>"
+
+
+def check_texts(texts, name: str) -> list[str]:
+    """`texts` as a list of str, each with a word in it.
+
+    Parameters
+    ----------
+    texts : sequence of str
+    name : str
+        Of the argument, for the message.
+
+    Returns
+    -------
+    list of str
+
+    Raises
+    ------
+    TypeError
+        For a single str, or for what is no text.
+    ValueError
+        For no texts, or one without a word.
+    """
+    if isinstance(texts, str):
+        raise TypeError(f"{name} must be a list of texts, got the single text {texts!r}.")
+    try:
+        texts = list(texts)
+    except TypeError:
+        raise TypeError(f"{name} must be a list of texts, got {type(texts).__name__}.") from None
+    if not texts:
+        raise ValueError(f"{name} is empty: pass at least one text.")
+    for i, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise TypeError(f"{name}[{i}] is {text!r}, not a text.")
+        if not _WORD.search(text):
+            raise ValueError(f"{name}[{i}] is {text!r}: there is no word in it.")
+    return [str(text) for text in texts]  # NumPy's str is a str, and pickles larger
+
+
+def words(text: str) -> list[str]:
+    """The words of a text in small letters; a hyphen or apostrophe inside a word belongs to it.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    list of str
+    """
+    return _WORD.findall(text.lower())
+
+
+class WordTokenizer:
+    """A token for each word that it was made with.
+
+    Parameters
+    ----------
+    texts : iterable of str
+        Every word in them is known.
+    context_length : int
+        Tokens of a text, the one at the start included; shorter texts are filled up.
+
+    Attributes
+    ----------
+    vocabulary : list of str
+        Three tokens that are no words, then the words in alphabetical order.
+    """
+
+    def __init__(self, texts: Iterable[str], context_length: int):
+        known = sorted({word for text in texts for word in words(text)})
+        self.vocabulary = [PAD, UNKNOWN, START, *known]
+        self.context_length = context_length
+        self._index = {word: i for i, word in enumerate(self.vocabulary)}
+
+    def __call__(self, texts: Sequence[str], name: str = "texts") -> np.ndarray:
+        """Texts as tokens.
+
+        Parameters
+        ----------
+        texts : sequence of str
+        name : str
+            Of the argument, for the messages.
+
+        Returns
+        -------
+        ndarray of int64, shape (N, context_length)
+            Unknown words are all one token; a warning names them.
+
+        Raises
+        ------
+        ValueError
+            For a text that is too long.
+        """
+        texts = check_texts(texts, name)
+        split = [words(text) for text in texts]
+        length = np.array([len(row) for row in split])
+        if length.max() >= self.context_length:
+            i = int(length.argmax())
+            raise ValueError(
+                f"{name}[{i}] has {length[i]} words, {self.context_length - 1} fit: shorten "
+                f"{texts[i]!r}, or fit with a larger context_length."
+            )
+        unknown = sorted({word for row in split for word in row} - self._index.keys())
+        if unknown:
+            named = ", ".join(map(repr, unknown))
+            warnings.warn(
+                f"{name}: {named} not in the vocabulary, read as {UNKNOWN}.", stacklevel=2
+            )
+        index = self._index
+        rest = index[UNKNOWN]
+        tokens = np.full((len(texts), self.context_length), index[PAD])
+        tokens[:, 0] = index[START]
+        tokens[:, 1:][np.arange(1, self.context_length) <= length[:, None]] = [
+            index.get(word, rest) for row in split for word in row
+        ]
+        return tokens
