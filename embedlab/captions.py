@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Sequence
 
+_WORD = re.compile(r"\w+(?:[-']\w+)*")
 NUMBERS = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
     "fifteen sixteen seventeen eighteen nineteen"
@@ -11,6 +14,20 @@ NUMBERS = (
 RELATIONS = ("left of", "right of", "above", "below")
 # Ways to begin a caption. "{}" is the phrase itself.
 TEMPLATES = ("{}", "a picture of {}", "this shows {}", "i see {}")
+
+
+def words(text: str) -> list[str]:
+    """The words of a text in small letters; a hyphen or apostrophe inside a word belongs to it.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    list of str
+    """
+    return _WORD.findall(text.lower())
 
 
 def nouns(class_names: Sequence[str]) -> tuple[str, ...]:
@@ -31,7 +48,7 @@ def nouns(class_names: Sequence[str]) -> tuple[str, ...]:
     """
     found = tuple(_noun(name) for name in class_names)
     for i, noun in enumerate(found):
-        if not any(c.isalnum() for c in noun):
+        if not noun:
             raise ValueError(f"class_names: {class_names[i]!r} holds no word to put in a caption.")
         if noun in found[:i]:
             other = class_names[found.index(noun)]
@@ -42,7 +59,8 @@ def nouns(class_names: Sequence[str]) -> tuple[str, ...]:
 def _noun(name: str) -> str:
     if name.isascii() and name.isdigit() and int(name) < len(NUMBERS):
         return NUMBERS[int(name)]
-    return " ".join(name.lower().replace("_", " ").split())
+    # The words that a tokenizer would find: names that differ in other signs are one noun.
+    return " ".join(words(unicodedata.normalize("NFC", name).replace("_", " ")))
 
 
 def with_article(noun: str) -> str:

@@ -111,7 +111,7 @@ def fetch(
     from embedlab.pretrained import fetch_clip, fetch_timm
 
     weights = {"timm": fetch_timm, "clip": fetch_clip}
-    sets = [name for name in names if name.partition(":")[0] not in weights]
+    sets = [name for name in names if not name.startswith(tuple(f"{kind}:" for kind in weights))]
     unknown = sorted(set(sets) - set(sources.manifest()))
     if unknown:
         known = ", ".join(sources.manifest())

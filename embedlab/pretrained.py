@@ -14,7 +14,16 @@ from torch import nn
 from embedlab.sources import DataUnavailable, offline
 
 WEIGHTS = "model.safetensors"
-CLIP_FILES = ("config.json", "preprocessor_config.json", "tokenizer_config.json")
+PICKLED = "pytorch_model.bin"  # the same in torch's format: OpenAI's ViT-B/32 comes in no other
+# What a CLIP needs; of each row one. Without its words a tokenizer loads, and reads nonsense.
+CLIP_FILES = (
+    ("config.json",),
+    ("preprocessor_config.json", "processor_config.json"),
+    ("tokenizer_config.json",),
+    ("tokenizer.json", "vocab.json"),
+    ("tokenizer.json", "merges.txt"),
+    (WEIGHTS, PICKLED),
+)
 
 
 def load_timm(model: str | Path) -> nn.Module:
@@ -147,23 +156,36 @@ def clip_files(model: str) -> Path:
 
     Raises
     ------
+    ValueError
+        For what is neither a folder nor a name.
     embedlab.sources.DataUnavailable
         Where there are none, or not all.
     """
     from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
 
-    folder = Path(model).expanduser()
-    if not folder.is_dir():
-        found = "/" in model and try_to_load_from_cache(model, WEIGHTS)
+    folder, advice = Path(model).expanduser(), ""
+    if not model or not folder.is_dir():
+        advice = (
+            f" Run `embedlab fetch clip:{model}` where there is a network, or set HF_HOME to a "
+            "folder that holds the files."
+        )
+        try:
+            found = try_to_load_from_cache(str(model), "config.json")
+        except HFValidationError as error:
+            raise ValueError(
+                f"{str(model)!r} is neither a folder nor a name of the Hugging Face hub."
+            ) from error
         if not isinstance(found, str):
-            raise DataUnavailable(
-                f"The files of {model} are not on this machine: run `embedlab fetch clip:{model}` "
-                "where there is a network, or set HF_HOME to a folder that holds them."
-            )
+            raise DataUnavailable(f"The files of {model} are not on this machine.{advice}")
         folder = Path(found).parent
-    absent = [n for n in (*CLIP_FILES, WEIGHTS) if not (folder / n).is_file()]
+    absent = [
+        " or ".join(names)
+        for names in CLIP_FILES
+        if not any((folder / name).is_file() for name in names)
+    ]
     if absent:
-        raise DataUnavailable(f"{folder} holds no {' and no '.join(absent)}.")
+        raise DataUnavailable(f"{folder} holds no {' and no '.join(absent)}.{advice}")
     return folder
 
 
@@ -182,6 +204,8 @@ def fetch_clip(name: str) -> Path:
 
     Raises
     ------
+    ValueError
+        As :func:`clip_files`.
     embedlab.sources.DataUnavailable
         With no network, or with ``EMBEDLAB_OFFLINE=1``; or where the name has not these files.
     """
@@ -191,5 +215,7 @@ def fetch_clip(name: str) -> Path:
         return clip_files(name)
     except DataUnavailable:
         with _downloading(name):
-            snapshot_download(name, allow_patterns=["*.json", "*.txt", WEIGHTS])
+            folder = snapshot_download(name, allow_patterns=["*.json", "*.txt", WEIGHTS])
+            if not Path(folder, WEIGHTS).is_file():
+                snapshot_download(name, allow_patterns=[PICKLED])
         return clip_files(name)

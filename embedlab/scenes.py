@@ -7,6 +7,7 @@ of that split, so nobody's handwriting is in two of them.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -162,6 +163,7 @@ def load_scenes(
     templates : sequence of str
         Ways to put a caption of train. Those of the other splits are the plain phrase.
     seed : int
+        Of the scenes of train; those of the other splits are always the same.
 
     Returns
     -------
@@ -178,9 +180,16 @@ def load_scenes(
         raise ValueError(
             f"without={unknown[0]!r} is no class: use {', '.join(images.class_names)}."
         )
-    if len(n) != 4:
+    if not isinstance(n, tuple | list) or len(n) != 4:
         raise ValueError(f"n={n!r} must be four numbers: (train, val, test, unseen).")
+    if isinstance(without, str):
+        raise ValueError(f"without={without!r} must be a list of class names.")
     shown = [i for i, name in enumerate(images.class_names) if name not in without]
+    for key in ("train", "val", "test"):
+        absent = np.setdiff1d(shown, getattr(images, key).y)
+        if len(absent):
+            named = ", ".join(images.class_names[i] for i in absent)
+            raise ValueError(f"images: {key} of {images.name!r} holds no {named}.")
     pairs, counted = default_held_out(len(nouns))
     kept = dict(kinds=kinds, size=size, classes=shown, avoid=pairs, avoid_counts=counted)
     splits = {
@@ -188,25 +197,25 @@ def load_scenes(
             getattr(images, key),
             nouns,
             amount,
-            seed=[seed, i],
+            seed=[seed if key == "train" else 0, i],
             templates=templates if key == "train" else TEMPLATES[:1],
             **kept,
         )
         for i, (key, amount) in enumerate(zip(("train", "val", "test"), n[:3], strict=True))
     }
-    unseen = _unseen(images.test, nouns, n[3], size, pairs, counted, [seed, 3])
+    unseen = _unseen(images.test, nouns, n[3], size, kinds, pairs, counted, [0, 3])
     return CaptionedImages(images.name, nouns, pairs, counted, **splits, unseen=unseen)
 
 
-def _unseen(split, nouns, n, size, pairs, counted, seed) -> Scenes:
-    """Half pairs, half counts that are held out; nothing where nothing is."""
-    if not pairs:
-        return compose(split, nouns, 0, size=size, seed=seed)
-    common = dict(nouns=nouns, size=size, seed=seed)
-    return joined(
-        compose(split, n=n - n // 2, kinds=("two",), pairs=pairs, **common),
-        compose(split, n=n // 2, kinds=("several",), counted=counted, **common),
-    )
+def _unseen(split, nouns, n, size, kinds, pairs, counted, seed) -> Scenes:
+    """What is held out, pairs and counts in equal parts; nothing where nothing is."""
+    told = {"two": {"pairs": pairs}, "several": {"counted": counted}}
+    told = {kind: only for kind, only in told.items() if kind in kinds and pairs}
+    parts = [
+        compose(split, nouns, (n + i) // len(told), size=size, kinds=(kind,), seed=seed, **only)
+        for i, (kind, only) in enumerate(told.items())
+    ]
+    return joined(*parts) if parts else compose(split, nouns, 0, size=size, seed=seed)
 
 
 def joined(*parts: Scenes) -> Scenes:
@@ -287,7 +296,7 @@ def compose(
     single = ~is_pair & ~is_several
     objects[single, 0] = rng.choice(classes, single.sum())
     if "without" in kinds:
-        named = _pairs_of(classes, (), None)  # the absent class may be any other
+        named = _pairs_of(classes, avoid, pairs)
         picked = named[rng.integers(len(named), size=n)]
         here = kind == "without"
         objects[here, 0], absent[here] = picked[here].T
@@ -311,13 +320,17 @@ def compose(
 def _check(split, nouns, n, size, kinds, counts, classes, templates) -> None:
     if not isinstance(n, int | np.integer) or isinstance(n, bool) or n < 0:
         raise ValueError(f"n={n!r} must be a whole number of at least 0.")
-    if size not in SIZES:
+    if size not in SIZES or not isinstance(size, int):
         raise ValueError(f"size={size!r} must be {' or '.join(map(str, SIZES))} pixels.")
     unknown = [kind for kind in kinds if kind not in KINDS]
     if unknown or not len(kinds):
         raise ValueError(f"kinds={tuple(kinds)!r} must be some of {', '.join(KINDS)}.")
-    if not len(counts) or any(c not in range(1, MOST + 1) for c in counts):
-        raise ValueError(f"counts={tuple(counts)!r} must be whole numbers from 1 to {MOST}.")
+    if (
+        not np.iterable(counts)
+        or not len(counts)
+        or any(c not in range(1, MOST + 1) for c in counts)
+    ):
+        raise ValueError(f"counts={counts!r} must be whole numbers from 1 to {MOST}.")
     if split.x.shape[2:] != (SIDE, SIDE):
         raise ValueError(f"split must hold {SIDE}x{SIDE} images, got {split.x.shape[2:]}.")
     absent = np.setdiff1d(classes, split.y)
@@ -348,7 +361,9 @@ def _pairs_of(classes, avoid, only) -> np.ndarray:
 
 def _counts_of(classes, counts, avoid, only) -> np.ndarray:
     """(count, class) that may be shown, (n, 2)."""
-    found = {(c, k) for c in counts for k in classes} if only is None else set(only)
+    found = {(c, k) for c in (counts if only is None else range(1, MOST + 1)) for k in classes}
+    if only is not None:
+        found &= set(only)
     found -= set(avoid)
     if not found:
         raise ValueError("counts: no count of any class is left to compose scenes of.")
@@ -419,7 +434,11 @@ def _apart(boxes, most, rng, tries: int = 32) -> np.ndarray:
     """Squares (N, 6, 3) moved until no two of the first `most` overlap: each in turn, at random."""
     boxes = boxes.copy()
     todo = np.arange(len(boxes))
-    while len(todo):
+    for tried in itertools.count():
+        if not len(todo):
+            return boxes
+        if tried >= 10:  # six of the largest hardly fit
+            boxes[todo, :, 2] *= 0.98
         here = boxes[todo]
         stuck = np.zeros(len(todo), bool)
         for k in range(1, most):
@@ -435,7 +454,6 @@ def _apart(boxes, most, rng, tries: int = 32) -> np.ndarray:
             stuck |= ~free.any(axis=1)
         boxes[todo[~stuck]] = here[~stuck]
         todo = todo[stuck]
-    return boxes
 
 
 # --- drawing ------------------------------------------------------------------------------------

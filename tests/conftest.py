@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 from functools import partial
 
+import huggingface_hub
 import numpy as np
 import pytest
 
@@ -45,3 +47,18 @@ def fast_path(monkeypatch):
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(0)
+
+
+@pytest.fixture
+def no_network(monkeypatch):
+    def refuse(*args, **kwargs):
+        raise OSError("networking is off")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+
+
+@pytest.fixture
+def empty_cache(monkeypatch, tmp_path, no_network):
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    return tmp_path / "hub"

@@ -37,7 +37,7 @@ class Mutant:
 MUTANTS = (
     Mutant(
         "cosine without normalisation",
-        ("00", "01", "02", "03", "04", "05", "05b"),
+        ("00", "01", "02", "03", "04", "05", "05b", "06"),
         "embedlab/evaluate.py",
         "return (vectors / np.where(length > 0, length, 1)).astype(np.float32)",
         "return vectors.astype(np.float32)",
@@ -51,7 +51,7 @@ MUTANTS = (
     ),
     Mutant(
         "test images leaked into training",
-        ("00", "01", "02", "03", "04", "05", "05b"),
+        ("00", "01", "02", "03", "04", "05", "05b", "06"),
         "embedlab/images.py",
         "digits[writer < 8],",
         "digits,",
@@ -129,7 +129,7 @@ MUTANTS = (
     ),
     Mutant(
         "an untrained network passed off as trained",
-        ("02", "04", "05", "05b"),
+        ("02", "04", "05", "05b", "06"),
         "embedlab/embedders/network.py",
         "lr=self.lr,",
         "lr=1e-9,",
@@ -358,6 +358,76 @@ MUTANTS = (
         "embedlab/embedders/vit.py",
         "encoder.load_state_dict(self.encoder.state_dict())",
         "pass",
+    ),
+    Mutant(
+        "pictures with the captions of others",
+        ("06",),
+        "embedlab/embedders/clip.py",
+        "distinct, where = caption[index].unique(return_inverse=True)",
+        "distinct, where = caption[index.roll(1)].unique(return_inverse=True)",
+    ),
+    Mutant(
+        "cosines without the scale",
+        ("06",),
+        "embedlab/embedders/clip.py",
+        "logits = scale * image @ text.T",
+        "logits = image @ text.T",
+    ),
+    Mutant(
+        "equal captions as wrong answers",
+        ("06",),
+        "embedlab/embedders/clip.py",
+        "same = (caption[:, None] == caption[None, :]).to(logits.dtype)",
+        "same = torch.eye(len(logits))",
+    ),
+    Mutant(
+        "a text tower that reads only the first words",
+        ("06",),
+        "embedlab/embedders/clip.py",
+        "x = self.token_embed(tokens) + self.pos_embed",
+        "x = self.token_embed(tokens * (torch.arange(tokens.shape[1]) < 4)) + self.pos_embed",
+    ),
+    Mutant(
+        "scenes of test from scans of training",
+        ("06",),
+        "embedlab/scenes.py",
+        "getattr(images, key),",
+        "images.train,",
+    ),
+    Mutant(
+        "held-out pairs in the training pictures",
+        ("06",),
+        "embedlab/scenes.py",
+        "avoid=pairs,",
+        "avoid=(),",
+    ),
+    Mutant(
+        "right and left mixed up",
+        ("06",),
+        "embedlab/scenes.py",
+        "swap = (relation % 2 == 1)[:, None]",
+        "swap = (relation % 2 == 0)[:, None]",
+    ),
+    Mutant(
+        "recall that knows only the partner",
+        ("06",),
+        "embedlab/retrieval.py",
+        "captions[p][:, None] == captions[p][None]",
+        "np.eye(pool, dtype=bool)",
+    ),
+    Mutant(
+        "puzzles in which the last caption counts as true",
+        ("06",),
+        "embedlab/puzzles.py",
+        "image=best[:, 0] / best.sum(axis=1)",
+        "image=best[:, -1] / best.sum(axis=1)",
+    ),
+    Mutant(
+        "prompts of which only the first is read",
+        ("06",),
+        "embedlab/embedders/image_text.py",
+        "return normalised(np.add.reduceat(vectors, start, axis=0))",
+        "return vectors[start]",
     ),
 )
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-import socket
+import re
+from fnmatch import fnmatch
 
 import huggingface_hub
 import pytest
@@ -9,25 +10,19 @@ import torch
 from typer.testing import CliRunner
 
 from embedlab.cli import app
-from embedlab.pretrained import fetch_timm, load_timm
+from embedlab.pretrained import clip_files, fetch_clip, fetch_timm, load_timm
 from embedlab.sources import DataUnavailable
 
 NAME = "vit_tiny_patch16_224.augreg_in21k_ft_in1k"
-
-
-@pytest.fixture
-def no_network(monkeypatch):
-    def refuse(*args, **kwargs):
-        raise OSError("networking is off")
-
-    monkeypatch.setattr(socket.socket, "connect", refuse)
-    monkeypatch.setattr(socket, "getaddrinfo", refuse)
-
-
-@pytest.fixture
-def empty_cache(monkeypatch, tmp_path, no_network):
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
-    return tmp_path / "hub"
+CLIP = "somebody/clip-tiny"
+FILES = [
+    "config.json",
+    "merges.txt",
+    "model.safetensors",
+    "preprocessor_config.json",
+    "tokenizer_config.json",
+    "vocab.json",
+]
 
 
 def test_a_folder(tmp_path, no_network):
@@ -87,3 +82,124 @@ def test_a_failed_download_says_so(empty_cache, monkeypatch):
 def test_names_that_timm_does_not_know(name, empty_cache):
     with pytest.raises(ValueError, match=f"{name}' is neither a folder nor a model of timm"):
         load_timm(name)
+
+
+# --- CLIP ---------------------------------------------------------------------------------------
+
+
+def cached(hub, files):
+    """Empty files in the layout that a download leaves."""
+    repository = hub / f"models--{CLIP.replace('/', '--')}"
+    snapshot = repository / "snapshots" / ("0" * 40)
+    snapshot.mkdir(parents=True)
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text("0" * 40)
+    for name in files:
+        (snapshot / name).touch()
+    return snapshot
+
+
+@pytest.fixture
+def downloads(monkeypatch, empty_cache):
+    """A hub that has what the list says; what was asked for comes back."""
+    has, asked = [], []
+
+    def download(name, allow_patterns):
+        asked.append(allow_patterns)
+        folder = empty_cache / f"models--{CLIP.replace('/', '--')}" / "snapshots" / ("0" * 40)
+        if not folder.is_dir():
+            cached(empty_cache, ())
+        for file in has:
+            if any(fnmatch(file, pattern) for pattern in allow_patterns):
+                (folder / file).touch()
+        return str(folder)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    monkeypatch.delenv("EMBEDLAB_OFFLINE", raising=False)
+    return has, asked
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        FILES,
+        [*(f for f in FILES if f not in ("vocab.json", "merges.txt")), "tokenizer.json"],
+        [*(f for f in FILES if f[:3] != "pre"), "processor_config.json"],
+        [*(f for f in FILES if f != "model.safetensors"), "pytorch_model.bin"],
+    ],
+    ids=["all", "one tokenizer", "one processor", "torch's format"],
+)
+def test_the_files_of_a_clip(files, empty_cache, tmp_path):
+    snapshot = cached(empty_cache, files)
+    assert clip_files(CLIP) == fetch_clip(CLIP) == snapshot
+    assert clip_files(str(snapshot)) == snapshot
+
+
+@pytest.mark.parametrize("absent", FILES)
+def test_each_missing_file_of_a_clip_is_named(absent, empty_cache):
+    snapshot = cached(empty_cache, [name for name in FILES if name != absent])
+    with pytest.raises(DataUnavailable, match=f"holds no .*{re.escape(absent)}") as caught:
+        clip_files(str(snapshot))
+    assert str(caught.value).count(" no ") == 1
+    with pytest.raises(DataUnavailable, match=f"embedlab fetch clip:{CLIP}`"):
+        clip_files(CLIP)
+
+
+def test_a_clip_that_is_not_here(empty_cache, monkeypatch):
+    with pytest.raises(DataUnavailable, match=f"Run `embedlab fetch clip:{CLIP}`"):
+        clip_files(CLIP)
+    monkeypatch.setenv("EMBEDLAB_OFFLINE", "1")
+    with pytest.raises(DataUnavailable, match="EMBEDLAB_OFFLINE is set"):
+        fetch_clip(CLIP)
+    done = CliRunner().invoke(app, ["fetch", f"clip:{CLIP}"])
+    assert done.exit_code == 2
+    assert "EMBEDLAB_OFFLINE is set" in done.output
+
+
+@pytest.mark.parametrize("name", ["", "./no/such", "/no/such/folder", "a/b/c", "not a name"])
+def test_names_that_no_hub_has(name, empty_cache):
+    for find in (clip_files, fetch_clip):
+        with pytest.raises(ValueError, match=f"'{name}' is neither a folder nor a name"):
+            find(name)
+
+
+def test_a_clip_is_fetched_once(downloads):
+    has, asked = downloads
+    has += [*FILES, "pytorch_model.bin", "flax_model.msgpack"]
+    folder = fetch_clip(CLIP)
+    assert sorted(path.name for path in folder.iterdir()) == FILES
+    assert fetch_clip(CLIP) == folder
+    assert len(asked) == 1
+
+
+def test_a_clip_in_torchs_format_only_is_fetched_too(downloads):
+    has, _ = downloads
+    has += [*(f for f in FILES if f != "model.safetensors"), "pytorch_model.bin"]
+    done = CliRunner().invoke(app, ["fetch", f"clip:{CLIP}"])
+    assert done.exit_code == 0
+    assert (clip_files(CLIP) / "pytorch_model.bin").is_file()
+
+
+def test_a_repository_that_is_no_clip(downloads):
+    has, _ = downloads
+    has += ["config.json", "model.safetensors"]
+    with pytest.raises(DataUnavailable, match=r"no preprocessor_config\.json"):
+        fetch_clip(CLIP)
+
+
+def test_a_failed_download_of_a_clip_says_so(empty_cache, monkeypatch):
+    monkeypatch.delenv("EMBEDLAB_OFFLINE", raising=False)
+
+    def fail(*args, **kwargs):
+        raise ConnectionError("no route")
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", fail)
+    with pytest.raises(DataUnavailable, match=r"cannot be downloaded \(ConnectionError\)"):
+        fetch_clip(CLIP)
+
+
+@pytest.mark.parametrize("name", ["clip", "timm"])
+def test_a_kind_is_no_set(name):
+    done = CliRunner().invoke(app, ["fetch", name])
+    assert done.exit_code == 2
+    assert f"no such set: {name}" in done.output

@@ -18,7 +18,7 @@ from embedlab.embedders.base import check_positive, check_range, check_side
 from embedlab.embedders.conv import ConvEncoder
 from embedlab.embedders.image_text import ImageTextEmbedder
 from embedlab.embedders.network import NetworkEmbedder
-from embedlab.embedders.tokenizer import WordTokenizer
+from embedlab.embedders.tokenizer import WordTokenizer, check_texts
 from embedlab.embedders.transformer import Block, divisors
 from embedlab.training import as_tensor, in_batches, seeded
 
@@ -203,17 +203,16 @@ class CLIP(ImageTextEmbedder, NetworkEmbedder):
 
     def _fit(self, X, y):
         self._check(X)
-        captions, caption = np.unique(y, return_inverse=True)
-        if len(captions) < 2:
-            raise ValueError(
-                f"captions are all {captions[0]!r}: at least two different are needed."
-            )
-        self.tokenizer_ = WordTokenizer([*captions, *self.vocabulary], self.context_length)
-        tokens = self.tokenizer_(captions, "captions")
+        more = check_texts(self.vocabulary, "vocabulary") if len(self.vocabulary) else []
+        tokenizer = WordTokenizer([*y, *more], self.context_length)
+        # Captions of the same words are one caption, however they are written.
+        tokens, caption = np.unique(tokenizer(y, "captions"), axis=0, return_inverse=True)
+        if len(tokens) < 2:
+            raise ValueError(f"captions are all {y[0]!r}: at least two different are needed.")
         with seeded(self.seed):
             network = clip_towers(
                 X.shape[1],
-                len(self.tokenizer_.vocabulary),
+                len(tokenizer.vocabulary),
                 self.context_length,
                 self.embed_dim,
                 self.word_dim,
@@ -224,7 +223,7 @@ class CLIP(ImageTextEmbedder, NetworkEmbedder):
         log_scale.requires_grad_(self.learn_temperature)
         network.register_parameter("log_scale", log_scale)
         device, view = pick_device(), self._view()
-        images, tokens, caption = (as_tensor(a).to(device) for a in (X, tokens, caption))
+        images, tokens, caption = (as_tensor(a).to(device) for a in (X, tokens, caption.ravel()))
 
         def loss(network, index, generator):
             # A caption that stands in the batch ten times is read once.
@@ -237,16 +236,17 @@ class CLIP(ImageTextEmbedder, NetworkEmbedder):
                 return clip_loss(image, text[where], scale, where)
 
         self._train(network, loss, len(X), self._epochs(len(X), most=30, images=200_000))
+        self.tokenizer_ = tokenizer
         self.scale_ = min(network.log_scale.detach().exp().item(), MAX_SCALE)
 
     def _transform(self, X):
         tower = self.network_["image"]
         return in_batches(tower, tower, X)
 
-    def _texts(self, texts):
+    def _texts(self, texts, name):
         check_is_fitted(self, "fit_seconds_")
         tower = self.network_["text"]
-        return in_batches(tower, tower, self.tokenizer_(texts))
+        return in_batches(tower, tower, self.tokenizer_(texts, name))
 
     @classmethod
     def from_pretrained(cls, model: str | Path) -> PretrainedCLIP:

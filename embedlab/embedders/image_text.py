@@ -14,13 +14,14 @@ from embedlab.evaluate import normalised
 class ImageTextEmbedder(Embedder):
     """An embedder whose space holds images and texts alike.
 
-    A subclass writes ``_transform(X)`` and ``_texts(texts)``, whose vectors need not have length
-    one, and has the attribute `scale_`, by which cosines are multiplied to be logits.
+    A subclass writes ``_transform(X)`` and ``_texts(texts, name)``, whose vectors need not have
+    length one and whose errors speak of `name`, and has the attribute `scale_`, by which cosines
+    are multiplied to be logits.
     """
 
     supervision = "captions"
 
-    def _texts(self, texts: list[str]) -> np.ndarray:
+    def _texts(self, texts: list[str], name: str) -> np.ndarray:
         raise NotImplementedError
 
     def embed_images(self, x) -> np.ndarray:
@@ -52,7 +53,11 @@ class ImageTextEmbedder(Embedder):
         TypeError, ValueError
             For what is no text, for none, or for one that is too long.
         """
-        return normalised(self._texts(check_texts(texts, "texts")))
+        return self._said(texts, "texts")
+
+    def _said(self, texts, name: str) -> np.ndarray:
+        """Texts as vectors of length one; errors speak of `name`."""
+        return normalised(self._texts(check_texts(texts, name), name))
 
     def zero_shot(self, x, prompts: Sequence[str] | Sequence[Sequence[str]]) -> np.ndarray:
         """How well each prompt goes with each image: a classifier made of words.
@@ -69,7 +74,8 @@ class ImageTextEmbedder(Embedder):
         ndarray of float32, shape (N, len(prompts))
             Softmax of the scaled cosines: each row sums to one.
         """
-        logits = self.scale_ * (self.embed_images(x) @ self.class_vectors(prompts).T)
+        logits = self.embed_images(x) @ self.class_vectors(prompts).T
+        logits *= self.scale_
         odds = np.exp(logits - logits.max(axis=1, keepdims=True))
         return odds / odds.sum(axis=1, keepdims=True)
 
@@ -93,7 +99,7 @@ class ImageTextEmbedder(Embedder):
             raise TypeError(f"prompts must be a list of texts, got {type(prompts).__name__}.")
         groups = [[p] if isinstance(p, str) else p for p in prompts]
         flat = [p for i, group in enumerate(groups) for p in check_texts(group, f"prompts[{i}]")]
-        vectors = self.embed_text(check_texts(flat, "prompts"))
+        vectors = self._said(flat, "prompts")
         start = np.cumsum([0, *map(len, groups[:-1])])
         return normalised(np.add.reduceat(vectors, start, axis=0))
 
@@ -119,10 +125,10 @@ class ImageTextEmbedder(Embedder):
         check_positive(k, "k")
         if k > len(gallery):
             raise ValueError(f"k={k} is more than the {len(gallery)} of the gallery.")
-        cosine = self._either(queries) @ self._either(gallery).T
+        cosine = self._either(queries, "queries") @ self._either(gallery, "gallery").T
         return np.argsort(-cosine, axis=1, kind="stable")[:, :k]
 
-    def _either(self, things) -> np.ndarray:
+    def _either(self, things, name: str) -> np.ndarray:
         """Images or texts as vectors of length one."""
         images = getattr(things, "ndim", 1) > 1
-        return self.embed_images(things) if images else self.embed_text(things)
+        return self.embed_images(things) if images else self._said(things, name)

@@ -7,7 +7,7 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 
 from embedlab.device import pick_device
-from embedlab.embedders.base import check_images
+from embedlab.embedders.base import check_images, check_positive
 from embedlab.embedders.image_text import ImageTextEmbedder
 from embedlab.pretrained import clip_files
 
@@ -49,10 +49,15 @@ class PretrainedCLIP(ImageTextEmbedder):
         """
         from transformers import CLIPModel, CLIPProcessor
 
+        for name in [name for name in vars(self) if name.endswith("_")]:
+            delattr(self, name)  # failed, it must not go on with the model before
+        check_positive(self.batch_size, "batch_size")
         folder = clip_files(self.model)
-        self.network_ = CLIPModel.from_pretrained(folder, local_files_only=True).eval()
+        self.network_ = CLIPModel.from_pretrained(
+            folder, local_files_only=True, dtype=torch.float32
+        ).eval()
         self.processor_ = CLIPProcessor.from_pretrained(folder, local_files_only=True)
-        self.scale_ = float(self.network_.logit_scale.exp())
+        self.scale_ = self.network_.logit_scale.detach().exp().item()
         return self
 
     def transform(self, X) -> np.ndarray:
@@ -74,19 +79,19 @@ class PretrainedCLIP(ImageTextEmbedder):
 
         def prepare(batch):
             return self.processor_.image_processor(
-                images=list(batch), input_data_format="channels_first", return_tensors="pt"
+                images=list(batch.copy()), input_data_format="channels_first", return_tensors="pt"
             )
 
         return self._run(self.network_.get_image_features, bytes_, prepare)
 
-    def _texts(self, texts):
+    def _texts(self, texts, name):
         check_is_fitted(self, "network_")
         tokenizer = self.processor_.tokenizer
         longest = self.network_.config.text_config.max_position_embeddings
         for text in texts:
             length = len(tokenizer(text)["input_ids"])
             if length > longest:
-                raise ValueError(f"texts: {length} tokens, {longest} fit: shorten {text!r}.")
+                raise ValueError(f"{name}: {length} tokens, {longest} fit: shorten {text!r}.")
 
         def prepare(batch):
             return tokenizer(list(batch), padding=True, return_tensors="pt")

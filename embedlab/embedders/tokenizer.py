@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import warnings
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-_WORD = re.compile(r"\w+(?:[-']\w+)*")
+from embedlab.captions import words
+
 PAD, UNKNOWN, START = "<pad>", "<unknown>", "<start>"
 
 
@@ -43,23 +43,9 @@ def check_texts(texts, name: str) -> list[str]:
     for i, text in enumerate(texts):
         if not isinstance(text, str):
             raise TypeError(f"{name}[{i}] is {text!r}, not a text.")
-        if not _WORD.search(text):
+        if not words(text):
             raise ValueError(f"{name}[{i}] is {text!r}: there is no word in it.")
     return [str(text) for text in texts]  # NumPy's str is a str, and pickles larger
-
-
-def words(text: str) -> list[str]:
-    """The words of a text in small letters; a hyphen or apostrophe inside a word belongs to it.
-
-    Parameters
-    ----------
-    text : str
-
-    Returns
-    -------
-    list of str
-    """
-    return _WORD.findall(text.lower())
 
 
 class WordTokenizer:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from embedlab.embedders import (
+    CLIP,
     LDA,
     MAE,
     PCA,
@@ -24,6 +25,7 @@ from embedlab.embedders.base import Embedder
 from embedlab.evidence import Experiment
 from embedlab.images import Images
 from embedlab.labels import shuffled
+from embedlab.scenes import load_scenes
 from embedlab.scoreboard import Row, score
 
 # Unfitted embedders by name, for a seed. Short ones have as many numbers as LDA can give.
@@ -46,6 +48,7 @@ METHODS: dict[str, Callable[[int, int], Embedder]] = {
     "ViT": lambda seed, short: ViT(seed=seed),
     "MAE": lambda seed, short: MAE(seed=seed),
     "data2vec": lambda seed, short: Data2Vec(seed=seed),
+    "CLIP": lambda seed, short: CLIP(seed=seed),
 }
 # Rows that need no training of their own: another layer of a network that has its row.
 READ_FROM = {"SimCLR, projected": ("SimCLR", "projection")}
@@ -53,10 +56,13 @@ READ_FROM = {"SimCLR, projected": ("SimCLR", "projection")}
 
 def _method(name: str, seed: int, images: Images) -> list[Row]:
     embedder = METHODS[name](seed, len(images.class_names) - 1)
-    y = images.train.y
+    x, y = images.train.x, images.train.y
     if "shuffled" in name:
         y = shuffled(y, seed)
-    rows = [score(embedder.fit(images.train.x, y), images, name)]
+    if embedder.supervision == "captions":
+        scenes = load_scenes(images, seed=seed).train
+        x, y = scenes.x, scenes.captions
+    rows = [score(embedder.fit(x, y), images, name)]
     for other, (trained, layer) in READ_FROM.items():
         if trained == name:
             rows.append(score(embedder.at(layer), images, other))

@@ -1,0 +1,468 @@
+from __future__ import annotations
+
+import math
+import pickle
+import warnings
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+
+from embedlab import captions
+from embedlab.augment import Flip, Noise
+from embedlab.embedders import CLIP
+from embedlab.embedders.clip import clip_loss
+from embedlab.scenes import load_scenes
+
+CHANCE = 0.1
+PROMPTS = [captions.one(noun) for noun in captions.NUMBERS[:10]]
+
+
+@pytest.fixture(scope="module")
+def scenes(digits):
+    return load_scenes(digits, n=(300, 20, 200, 20), kinds=("one",), templates=("{}",))
+
+
+@pytest.fixture(scope="module")
+def fitted(scenes):
+    clip = CLIP(epochs=20, batch_size=64, vocabulary=("a wild zebra", "camel"))
+    return clip.fit(scenes.train.x, scenes.train.captions)
+
+
+@pytest.fixture
+def pairs():
+    generator = torch.Generator().manual_seed(0)
+    image, text = (torch.randn(6, 5, generator=generator) for _ in range(2))
+    return F.normalize(image, dim=1), F.normalize(text, dim=1)
+
+
+# --- the loss -----------------------------------------------------------------------------------
+
+
+def by_hand(image, text, scale, caption):
+    """Anchor by anchor, both ways; several right answers share the target."""
+    image, text = image.double().numpy(), text.double().numpy()
+    losses = []
+    for ours, theirs in ((image, text), (text, image)):
+        for i, anchor in enumerate(ours):
+            logits = [scale * float(anchor @ other) for other in theirs]
+            log_sum = math.log(sum(map(math.exp, logits)))
+            right = [j for j, c in enumerate(caption) if c == caption[i]]
+            losses.append(-sum(logits[j] - log_sum for j in right) / len(right))
+    return np.mean(losses)
+
+
+@pytest.mark.parametrize("scale", [1.0, 14.3, 100.0])
+@pytest.mark.parametrize("caption", [[0, 1, 2, 3, 4, 5], [0, 1, 0, 2, 1, 0], [3, 3, 3, 3, 3, 3]])
+def test_the_loss_is_the_plain_loop(pairs, scale, caption):
+    value = clip_loss(*pairs, torch.tensor(scale), torch.tensor(caption))
+    assert value.item() == pytest.approx(by_hand(*pairs, scale, caption), rel=1e-5)
+
+
+def test_the_loss_at_its_ends():
+    n, eye, alone = 4, torch.eye(4), torch.arange(4)
+    value = clip_loss(eye, eye, torch.tensor(3.0), alone).item()
+    assert value == pytest.approx(math.log(math.exp(3) + n - 1) - 3, rel=1e-5)
+    same = torch.ones(4, 4) / 2
+    assert clip_loss(same, same, torch.tensor(10.0), alone).item() == pytest.approx(math.log(4))
+
+
+def test_the_loss_of_two_pairs_by_hand():
+    """Images (1, 0) and (0, 1), both texts (1, 0), at scale 2.
+
+    Image to text: the logits of image 0 are 2, 2 and of image 1 are 0, 0, so both lose log 2. Text
+    to image: both texts have logits 2, 0; the first is right, the second wrong.
+    """
+    image, text = torch.eye(2), torch.tensor([[1.0, 0.0], [1.0, 0.0]])
+    right = math.log(1 + math.exp(-2))
+    expected = (math.log(2) + (right + (right + 2)) / 2) / 2
+    value = clip_loss(image, text, torch.tensor(2.0), torch.arange(2))
+    assert value.item() == pytest.approx(expected, rel=1e-6)
+
+
+def test_the_loss_minds_neither_direction_nor_order(pairs):
+    image, text = pairs
+    scale, caption = torch.tensor(5.0), torch.tensor([0, 1, 0, 2, 3, 4])
+    value = clip_loss(image, text, scale, caption)
+    torch.testing.assert_close(clip_loss(text, image, scale, caption), value)
+    order = torch.tensor([3, 1, 5, 0, 2, 4])
+    torch.testing.assert_close(clip_loss(image[order], text[order], scale, caption[order]), value)
+    torch.testing.assert_close(clip_loss(image, text, scale, caption + 7), value)
+
+
+def test_copies_of_a_caption_share_the_target():
+    """Two images of one caption and one of another: perfect is log 2 for those that share."""
+    vectors = torch.eye(2)[[0, 0, 1]]
+    scale = torch.tensor(50.0)
+    shared = clip_loss(vectors, vectors, scale, torch.tensor([0, 0, 1]))
+    assert shared.item() == pytest.approx(2 / 3 * math.log(2), rel=1e-4)
+    # No other vectors are better, as they would be if only one copy were right.
+    image = vectors.clone().requires_grad_()
+    clip_loss(image, vectors, scale, torch.tensor([0, 0, 1])).backward()
+    assert image.grad.abs().max() < 1e-4
+
+
+def test_scale_matters_and_takes_a_gradient(pairs):
+    scale = torch.tensor(3.0, requires_grad=True)
+    value = clip_loss(*pairs, scale, torch.arange(6))
+    value.backward()
+    assert scale.grad.abs() > 1e-3
+    assert abs(clip_loss(*pairs, torch.tensor(30.0), torch.arange(6)) - value) > 0.5
+
+
+# --- what is learned ----------------------------------------------------------------------------
+
+
+def accuracy(clip, split) -> float:
+    said = np.array(PROMPTS)[clip.zero_shot(split.x, PROMPTS).argmax(axis=1)]
+    return (said == split.captions).mean()
+
+
+def test_it_learns_and_the_controls_fail(fitted, scenes):
+    x, said = scenes.train.x, scenes.train.captions
+    rng = np.random.default_rng(0)
+    shuffled = clone(fitted).fit(x, rng.permutation(said))
+    untrained = clone(fitted).set_params(lr=1e-12, epochs=1).fit(x, said)
+    assert accuracy(fitted, scenes.test) > 2.5 * CHANCE
+    assert accuracy(shuffled, scenes.test) < 2 * CHANCE
+    assert accuracy(untrained, scenes.test) < 2 * CHANCE
+    assert len(fitted.loss_curve_) == 20
+    assert fitted.loss_curve_[-1] < 0.8 * fitted.loss_curve_[0]
+
+
+def test_retrieval_is_well_above_chance_both_ways(fitted, scenes):
+    test = scenes.test
+    found = test.captions[fitted.retrieve(PROMPTS, test.x, k=10)]
+    assert (found == np.array(PROMPTS)[:, None]).mean() > 2.5 * CHANCE
+    found = np.array(PROMPTS)[fitted.retrieve(test.x, PROMPTS, k=3)]
+    assert (found == test.captions[:, None]).any(axis=1).mean() > 2 * 3 * CHANCE
+
+
+def test_the_order_of_words_is_read(fitted):
+    a, b = fitted.embed_text(["a two three", "a three two"])
+    assert a @ b < 0.9999
+
+
+def test_a_text_does_not_mind_its_neighbours(fitted):
+    together = fitted.embed_text(PROMPTS)
+    alone = np.concatenate([fitted.embed_text([p]) for p in PROMPTS])
+    np.testing.assert_allclose(together, alone, atol=1e-5)
+
+
+def test_captions_of_the_same_words_are_one(scenes, monkeypatch):
+    """However they are written, they share the target."""
+    x, said = scenes.train.x, scenes.train.captions
+    loud = np.array([c.upper() + "!" if i % 2 else c for i, c in enumerate(said)])
+    a, b = (CLIP(epochs=1).fit(x, c).transform(scenes.test.x) for c in (said, loud))
+    np.testing.assert_array_equal(a, b)
+
+
+# --- the methods --------------------------------------------------------------------------------
+
+
+def test_transform_is_embed_images_up_to_length(fitted, scenes):
+    v = fitted.transform(scenes.test.x)
+    assert v.shape == (200, 64)
+    assert v.dtype == np.float32
+    length = np.linalg.norm(v, axis=1, keepdims=True)
+    assert np.abs(length - 1).max() > 0.1
+    unit = fitted.embed_images(scenes.test.x)
+    np.testing.assert_allclose(unit, v / length, atol=1e-6)
+    text = fitted.embed_text(PROMPTS)
+    assert text.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(text, axis=1), 1, atol=1e-5)
+
+
+def test_zero_shot_is_the_softmax_of_the_scaled_cosines(fitted, scenes):
+    odds = fitted.zero_shot(scenes.test.x, PROMPTS)
+    assert odds.shape == (200, 10)
+    assert odds.dtype == np.float32
+    np.testing.assert_allclose(odds.sum(axis=1), 1, atol=1e-5)
+    cosine = fitted.embed_images(scenes.test.x) @ fitted.embed_text(PROMPTS).T
+    expected = torch.tensor(fitted.scale_ * cosine).softmax(dim=1)
+    np.testing.assert_allclose(odds, expected, atol=1e-5)
+    assert fitted.zero_shot(scenes.test.x[:3], ["a two"]).tolist() == [[1.0]] * 3
+
+
+def test_several_prompts_a_class_are_their_normalised_mean(fitted, scenes):
+    groups = [["a two", "two"], "a three", ("a five", "five a", "five five")]
+    vectors = fitted.class_vectors(groups)
+    for vector, group in zip(vectors, groups, strict=True):
+        mean = fitted.embed_text([group] if isinstance(group, str) else group).mean(axis=0)
+        np.testing.assert_allclose(vector, mean / np.linalg.norm(mean), atol=1e-5)
+    assert fitted.zero_shot(scenes.test.x, groups).shape == (200, 3)
+    np.testing.assert_allclose(fitted.class_vectors(PROMPTS), fitted.embed_text(PROMPTS), atol=1e-6)
+    two = fitted.class_vectors(np.array([["a two", "two"]]))
+    np.testing.assert_allclose(two, vectors[:1], atol=1e-5)
+
+
+def test_retrieve_in_all_four_directions(fitted, scenes):
+    x, said = scenes.test.x[:30], PROMPTS
+    vectors = {"images": fitted.embed_images(x), "texts": fitted.embed_text(said)}
+    things = {"images": x, "texts": said}
+    for queries in things:
+        for gallery in things:
+            found = fitted.retrieve(things[queries], things[gallery], k=4)
+            assert found.shape == (len(things[queries]), 4)
+            assert found.dtype == np.int64
+            cosine = vectors[queries] @ vectors[gallery].T
+            best = -np.sort(-cosine, axis=1)[:, :4]
+            np.testing.assert_allclose(np.take_along_axis(cosine, found, 1), best, atol=1e-6)
+            if queries == gallery:  # a thing is nearest to itself
+                np.testing.assert_array_equal(found[:, 0], np.arange(len(found)))
+    assert fitted.retrieve(np.array(said), torch.from_numpy(x)).shape == (10, 5)
+
+
+@pytest.mark.parametrize(
+    ("k", "words"),
+    [
+        (0, "k=0"),
+        (-1, "k=-1"),
+        (1.0, r"k=1\.0"),
+        (True, "k=True"),
+        (11, "k=11 is more than the 10"),
+    ],
+)
+def test_bad_k(k, words, fitted, scenes):
+    with pytest.raises(ValueError, match=words):
+        fitted.retrieve(scenes.test.x[:2], PROMPTS, k=k)
+
+
+def test_words_of_the_vocabulary_are_known_without_captions(fitted):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        zebra, camel = fitted.embed_text(["a zebra", "a camel"])
+    assert zebra @ camel < 0.9999
+
+
+def test_unknown_words_are_named_and_alike(fitted, scenes):
+    with pytest.warns(UserWarning, match="texts: 'gnu', 'yak' not in the vocabulary"):
+        a, b = fitted.embed_text(["a yak", "a gnu"])
+    np.testing.assert_allclose(a, b, atol=1e-6)
+    with pytest.warns(UserWarning, match="prompts: 'yak' not in"):
+        fitted.zero_shot(scenes.test.x[:2], ["a yak", "a two"])
+    with pytest.warns(UserWarning, match="queries: 'yak' not in"):
+        fitted.retrieve(["a yak"], scenes.test.x)
+
+
+# --- training -----------------------------------------------------------------------------------
+
+
+def test_the_temperature_is_learned_or_not(fitted, scenes):
+    assert abs(fitted.scale_ - 1 / 0.07) > 0.01
+    x, said = scenes.train.x, scenes.train.captions
+    fixed = CLIP(epochs=2, temperature=0.2, learn_temperature=False).fit(x, said)
+    assert fixed.scale_ == pytest.approx(5, rel=1e-5)
+
+
+def test_the_scale_stays_below_the_papers_hundred(scenes, monkeypatch):
+    seen = []
+
+    def loss(image, text, scale, caption):
+        seen.append(scale.item())
+        return 0 * clip_loss(image, text, scale, caption) - scale.log()  # it pays to be larger
+
+    monkeypatch.setattr("embedlab.embedders.clip.clip_loss", loss)
+    clip = CLIP(epochs=4, temperature=0.0105, lr=0.1, batch_size=32)
+    clip.fit(scenes.train.x, scenes.train.captions)
+    assert max(seen) == pytest.approx(100)
+    assert clip.scale_ == pytest.approx(100)
+
+
+def test_another_temperature_is_another_training(scenes):
+    x, said = scenes.train.x, scenes.train.captions
+    kwargs = dict(epochs=1, learn_temperature=False)
+    a, b = (CLIP(temperature=t, **kwargs).fit(x, said).loss_curve_[0] for t in (0.02, 1.0))
+    assert abs(a - b) > 0.1
+
+
+def test_same_seed_same_vectors(fitted, scenes):
+    again = clone(fitted).fit(scenes.train.x, scenes.train.captions)
+    np.testing.assert_array_equal(
+        again.embed_images(scenes.test.x), fitted.embed_images(scenes.test.x)
+    )
+    np.testing.assert_array_equal(again.embed_text(PROMPTS), fitted.embed_text(PROMPTS))
+    other = clone(fitted).set_params(seed=1, epochs=1).fit(scenes.train.x, scenes.train.captions)
+    assert np.abs(other.embed_text(PROMPTS) - fitted.embed_text(PROMPTS)).max() > 0.1
+
+
+def test_views_are_of_images_and_drawn_by_the_seed(scenes):
+    x, said = scenes.train.x, scenes.train.captions
+    fit = lambda augment: CLIP(epochs=1, augment=augment).fit(x, said).transform(scenes.test.x)  # noqa: E731
+    plain, mild, noisy = fit(False), fit(True), fit([Noise(0.3)])
+    assert np.abs(plain - mild).max() > 0.01
+    assert np.abs(plain - noisy).max() > 0.01
+    np.testing.assert_array_equal(noisy, fit([Noise(0.3)]))
+
+
+def test_the_gpu_path_comes_close(fitted, scenes, fast_path):
+    """bf16 autocast and channels-last; what has been learned stays much the same."""
+    x, said = scenes.train.x, scenes.train.captions
+    fast = clone(fitted).fit(x, said)
+    assert not np.array_equal(fast.transform(scenes.test.x), fitted.transform(scenes.test.x))
+    assert fast.loss_curve_[0] == pytest.approx(fitted.loss_curve_[0], rel=0.02)
+    assert fast.loss_curve_[-1] == pytest.approx(fitted.loss_curve_[-1], rel=0.2)
+    assert accuracy(fast, scenes.test) > 2.5 * CHANCE
+
+
+def test_the_loss_is_never_computed_in_bf16(scenes, monkeypatch, fast_path):
+    seen = []
+
+    def loss(image, text, scale, caption):
+        seen.extend([image.dtype, text.dtype, (image @ text.T).dtype, scale.dtype])
+        for vectors in (image, text):
+            torch.testing.assert_close(vectors.norm(dim=1), torch.ones(len(vectors)))
+        return clip_loss(image, text, scale, caption)
+
+    monkeypatch.setattr("embedlab.embedders.clip.clip_loss", loss)
+    CLIP(epochs=1).fit(scenes.train.x, scenes.train.captions)
+    assert set(seen) == {torch.float32}
+
+
+def test_the_loss_gets_each_images_own_caption(scenes, monkeypatch):
+    """Rows of one caption have one text vector and one number, and no others have."""
+    seen = []
+
+    def loss(image, text, scale, caption):
+        same = caption[:, None] == caption[None]
+        seen.append(torch.equal((text[:, None] == text).all(dim=2), same))
+        seen.append(len(image) == len(text) == len(caption))
+        seen.append(1 < len(caption.unique()) <= 10)
+        return clip_loss(image, text, scale, caption)
+
+    monkeypatch.setattr("embedlab.embedders.clip.clip_loss", loss)
+    CLIP(epochs=1, batch_size=100).fit(scenes.train.x, scenes.train.captions)
+    assert seen == [True] * 9
+
+
+def test_an_interrupted_fit_is_not_fitted(scenes):
+    x, said = scenes.train.x, scenes.train.captions
+
+    def interrupt(images, generator):
+        raise KeyboardInterrupt
+
+    for clip in (CLIP(), CLIP(epochs=1).fit(x, said)):
+        with pytest.raises(KeyboardInterrupt):
+            clip.set_params(augment=[interrupt]).fit(x, said)
+        assert not [name for name in vars(clip) if name.endswith("_")]
+        for ask in (
+            lambda clip=clip: clip.transform(x),
+            lambda clip=clip: clip.embed_text(["a two"]),
+            lambda clip=clip: clip.zero_shot(x, ["a two"]),
+            lambda clip=clip: clip.class_vectors(["a two"]),
+            lambda clip=clip: clip.retrieve(["a two"], x),
+        ):
+            with pytest.raises(NotFittedError):
+                ask()
+
+
+def test_pickles_with_both_towers(fitted, scenes):
+    again = pickle.loads(pickle.dumps(fitted))
+    odds = fitted.zero_shot(scenes.test.x, PROMPTS)
+    np.testing.assert_allclose(again.zero_shot(scenes.test.x, PROMPTS), odds, atol=1e-5)
+
+
+def test_colour_images():
+    x = np.random.default_rng(0).random((8, 3, 32, 32), np.float32)
+    clip = CLIP(epochs=1, embed_dim=12, augment=[Flip()]).fit(x, ["a cat", "a dog"] * 4)
+    assert clip.transform(x).shape == (8, 12)
+    assert clip.zero_shot(x, ["cat", "dog"]).shape == (8, 2)
+
+
+# --- what is refused ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("spoil", "error", "words"),
+    [
+        (lambda y: None, ValueError, "CLIP needs captions"),
+        (lambda y: y[:-1], ValueError, "captions has 299 texts for 300 images"),
+        (lambda y: [*y, "a two"], ValueError, "captions has 301 texts for 300 images"),
+        (lambda y: "a two", TypeError, "captions must be a list of texts"),
+        (lambda y: np.arange(len(y)), TypeError, r"captions\[0\] is .*0.*, not a text"),
+        (lambda y: [["a two"]] * len(y), TypeError, r"captions\[0\] is \['a two'\], not a text"),
+        (lambda y: [*y[:-1], ""], ValueError, r"captions\[299\] is '': there is no word"),
+        (lambda y: [*y[:-1], "so " * 16], ValueError, r"captions\[299\] has 16 words, 15 fit"),
+        (lambda y: ["a two"] * len(y), ValueError, "captions are all 'a two'"),
+        (lambda y: ["a two", "A two."] * 150, ValueError, "captions are all 'a two'"),
+    ],
+    ids="none short long str labels nested empty words same alike".split(),
+)
+def test_bad_captions(spoil, error, words, scenes):
+    with pytest.raises(error, match=words):
+        CLIP(epochs=1).fit(scenes.train.x, spoil(scenes.train.captions))
+
+
+@pytest.mark.parametrize(
+    ("prompts", "error", "words"),
+    [
+        ([], ValueError, "prompts is empty"),
+        ("a two", TypeError, "prompts must be a list of texts"),
+        (None, TypeError, "prompts must be a list of texts"),
+        ({"a two"}, TypeError, "prompts must be a list of texts"),
+        (["a two", 3], TypeError, r"prompts\[1\] must be a list of texts"),
+        ([["a two"], []], ValueError, r"prompts\[1\] is empty"),
+        ([["a two", 3]], TypeError, r"prompts\[0\]\[1\] is 3, not a text"),
+        ([[["a two"]]], TypeError, r"prompts\[0\]\[0\] is \['a two'\], not a text"),
+        (["a two", "  "], ValueError, r"prompts\[1\]\[0\] is '  ': there is no word"),
+        (["a two", "two " * 16], ValueError, r"prompts\[1\] has 16 words, 15 fit"),
+    ],
+)
+def test_bad_prompts(prompts, error, words, fitted, scenes):
+    with pytest.raises(error, match=words):
+        fitted.zero_shot(scenes.test.x[:2], prompts)
+    with pytest.raises(error, match=words):
+        fitted.class_vectors(prompts)
+
+
+def test_bad_queries_are_named(fitted, scenes):
+    x = scenes.test.x
+    with pytest.raises(TypeError, match="queries must be a list of texts"):
+        fitted.retrieve("a two", x)
+    with pytest.raises(TypeError, match="gallery must be a list of texts"):
+        fitted.retrieve(x, "a two")
+    with pytest.raises(TypeError, match=r"queries\[0\] is 3"):
+        fitted.retrieve([3], x)
+    with pytest.raises(ValueError, match="shape"):
+        fitted.retrieve(x[0], x)
+    for texts in ("a two", None, [3], [["a two"]]):
+        with pytest.raises(TypeError, match="texts"):
+            fitted.embed_text(texts)
+    with pytest.raises(ValueError, match="texts is empty"):
+        fitted.embed_text([])
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "error", "words"),
+    [
+        ({"embed_dim": 0}, ValueError, "embed_dim=0"),
+        ({"word_dim": 1.5}, ValueError, r"word_dim=1\.5"),
+        ({"depth": 0}, ValueError, "depth=0"),
+        ({"heads": 3}, ValueError, "heads=3 does not divide word_dim=64: use 1, 2, 4"),
+        ({"context_length": 0}, ValueError, "context_length=0"),
+        ({"context_length": 2}, ValueError, "2 words, 1 fit"),
+        ({"temperature": 0}, ValueError, "temperature=0 "),
+        ({"temperature": 0.005}, ValueError, r"temperature=0\.005 must be at least 0\.01"),
+        ({"temperature": float("nan")}, ValueError, "temperature=nan"),
+        ({"epochs": 0}, ValueError, "epochs=0"),
+        ({"batch_size": 1}, ValueError, "batch_size=1 has no wrong answers"),
+        ({"augment": "flip"}, ValueError, "augment='flip'"),
+        ({"vocabulary": "zebra"}, TypeError, "vocabulary must be a list of texts"),
+        ({"vocabulary": (3,)}, TypeError, r"vocabulary\[0\] is 3"),
+    ],
+    ids=lambda p: next(iter(p)) if isinstance(p, dict) else "",
+)
+def test_bad_parameters(kwargs, error, words, scenes):
+    with pytest.raises(error, match=words):
+        CLIP(**kwargs).fit(scenes.train.x, scenes.train.captions)
+
+
+def test_bad_images(scenes):
+    x, said = scenes.train.x, scenes.train.captions
+    with pytest.raises(ValueError, match="X holds a single image"):
+        CLIP().fit(x[:1], said[:1])
+    with pytest.raises(ValueError, match="X must hold 32x32 images, got 28x28"):
+        CLIP().fit(x[:, :, 2:30, 2:30], said)
