@@ -163,6 +163,17 @@ def evidence(
 
 
 @app.command()
+def checkpoint() -> None:
+    """Train the CLIP, prior and painter of lesson 06b anew and store them: some ten minutes."""
+    from embedlab.device import set_threads
+    from embedlab.evidence.lesson_06b import make_checkpoint
+
+    set_threads()
+    path = make_checkpoint()
+    typer.echo(f"{path.relative_to(ROOT)}: {path.stat().st_size:,} bytes")
+
+
+@app.command()
 def scoreboard(
     dataset: Annotated[str, typer.Option(help="Whose stored results to show.")] = "digits",
     markdown: Annotated[bool, typer.Option(help="As a Markdown table.")] = False,

@@ -515,6 +515,7 @@ def save_drawing(
         if half.stat().st_size > MAX_BYTES:
             size = f"{half.stat().st_size:,} bytes, more than {MAX_BYTES:,}"
             raise ValueError(f"{path.name} would have {size}: use a smaller width.")
+        half.chmod(0o644)  # others may read it: a class server, say
         half.replace(path)  # whoever reads finds the old file or the new one, never half of one
     finally:
         half.unlink(missing_ok=True)

@@ -25,7 +25,7 @@ LONGEST = 16
 TEXTS = ["a photo of a cat", "dog", "two red hats"]
 
 
-def save_tiny(folder: Path) -> None:
+def save_tiny(folder: Path, longest: int = LONGEST) -> None:
     """Letters are the tokens; 24x24 pixels; every file that a download would bring."""
     folder.mkdir(parents=True)
     letters = string.ascii_lowercase
@@ -35,13 +35,13 @@ def save_tiny(folder: Path) -> None:
     (folder / "merges.txt").write_text("#version: 0.2\nc a\nca t</w>\n", encoding="utf-8")
     ids = {**ids, "ca": len(ids), "cat</w>": len(ids) + 1}
     (folder / "vocab.json").write_text(json.dumps(ids), encoding="utf-8")
-    tokenizer = CLIPTokenizer.from_pretrained(folder, model_max_length=LONGEST)
+    tokenizer = CLIPTokenizer.from_pretrained(folder, model_max_length=longest)
     pixels = CLIPImageProcessor(size={"shortest_edge": 24}, crop_size={"height": 24, "width": 24})
     layers = dict(hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2)
     config = CLIPConfig(
         text_config=dict(
             vocab_size=len(ids),
-            max_position_embeddings=LONGEST,
+            max_position_embeddings=longest,
             bos_token_id=ids["<|startoftext|>"],
             eos_token_id=ids["<|endoftext|>"],
             pad_token_id=ids["<|endoftext|>"],

@@ -68,6 +68,25 @@ def short_run(clip: CLIP, images: Images, seed: int = 0) -> tuple[Prior, Painter
     return _trained(clip, known, seed, 15, 6)
 
 
+def stored_or_new(images: Images) -> tuple[CLIP, Prior, Painter]:
+    """What the file holds, on digits; for another set one trained here, shorter, and that is said.
+
+    Parameters
+    ----------
+    images : Images
+
+    Returns
+    -------
+    (CLIP, Prior, Painter)
+    """
+    if images.name == "digits":
+        return load_drawing(CHECKPOINT)
+    print(f"No stored painter of {images.name}: CLIP, prior and a short painter are trained here.")
+    known = load_scenes(images).train
+    clip = CLIP(seed=0).fit(known.x, known.captions)
+    return clip, *_trained(clip, known, 0, 15, 3)
+
+
 def _trained(clip, known: Scenes, seed, prior_epochs, painter_epochs) -> tuple[Prior, Painter]:
     picture, text = clip.embed_images(known.x), clip.embed_text(known.captions)
     prior = Prior(epochs=prior_epochs, seed=seed).fit(text, picture)

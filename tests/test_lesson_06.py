@@ -1,0 +1,134 @@
+"""What lessons 06 and 06b measure; and 06's cells on a real CLIP, run with a tiny one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import nbformat
+import numpy as np
+import pytest
+
+from embedlab import captions, show_source
+from embedlab.embedders import CLIP
+from embedlab.evidence.lesson_06 import measured, scans_named, single, withheld, withheld_row
+from embedlab.evidence.lesson_06b import (
+    CHECKPOINT,
+    QUESTIONS,
+    asked,
+    drawn,
+    judge,
+    load_drawing,
+    recognised,
+)
+from embedlab.plots import show
+from embedlab.scenes import compose, load_scenes
+from tests.test_pretrained_clip import save_tiny
+
+NOTEBOOK = Path(__file__).resolve().parents[1] / "notebooks" / "06_clip.ipynb"
+
+
+@pytest.fixture(scope="module")
+def scenes(digits):
+    return load_scenes(digits, n=(3_000, 20, 300, 100))
+
+
+@pytest.fixture(scope="module")
+def clip(scenes):
+    return CLIP(epochs=6).fit(scenes.train.x, scenes.train.captions)
+
+
+def test_every_puzzle_is_in_the_row(clip, scenes, digits):
+    with pytest.warns(UserWarning, match="'add'"):
+        row = measured(clip, digits, scenes, "x")
+    assert row.measures["scans"].value > 0.5
+    assert row.measures["one object is another"].value > 0.6
+    assert len(row.measures["scans"].effects["image"]) == len(digits.test)
+    assert {"unseen pairs", "seen counts", "image to text @5", "no ..."} <= set(row.measures)
+
+
+def test_prompts_in_another_order_name_other_classes(clip, digits, scenes):
+    """The control: with each class's prompt given to the next, nearly nothing is right."""
+    prompts = single(scenes.nouns)
+    right = scans_named(clip, digits, prompts).value
+    assert scans_named(clip, digits, prompts[1:] + prompts[:1]).value < 0.2 < right
+
+
+def test_only_images_of_the_withheld_classes_count(clip, digits, scenes):
+    pair = withheld(1, digits)
+    row = withheld_row(clip, digits, scenes.nouns, pair, "x")
+    assert pair == (2, 3)
+    assert row.measures["two words"].effects == {}
+    assert row.measures["two words"].value >= row.measures["all words"].value
+
+
+def test_the_cells_on_a_real_clip(digits, empty_cache, monkeypatch, capsys):
+    """Through the same call, from the cache that a download fills, with no network."""
+    cells = {cell.id: cell.source for cell in nbformat.read(NOTEBOOK, 4).cells}
+    names = dict(
+        CLIP=CLIP,
+        captions=captions,
+        images=digits,
+        nouns=captions.nouns(digits.class_names),
+        np=np,
+        plt=plt,
+        scans_named=scans_named,
+        show=show,
+        show_source=show_source,
+        single=single,
+    )
+    exec(cells["real"], names)
+    assert names["real"] is None
+    assert "embedlab fetch clip:openai/clip-vit-base-patch32" in capsys.readouterr().out
+
+    folder = empty_cache / "models--openai--clip-vit-base-patch32"
+    save_tiny(folder / "snapshots" / ("0" * 40), longest=77)
+    (folder / "refs").mkdir()
+    (folder / "refs" / "main").write_text("0" * 40)
+    exec(cells["real"], names)
+    exec(cells["real-show"], names)
+    said = capsys.readouterr().out
+    assert "photographs with their own caption" in said
+    assert "one to four cats, counted as" in said
+
+
+@pytest.mark.parametrize("kind", list(QUESTIONS))
+def test_a_judge_is_asked_what_a_scene_shows(kind, digits, scenes):
+    some = compose(digits.test, scenes.nouns, 200, kinds=(kind,), seed=3)
+    answer = QUESTIONS[kind](some)
+    assert len(answer) == 200
+    if kind == "two":
+        tens, ones = divmod(answer, 10)
+        assert (tens < ones).all()
+        assert ({*map(tuple, some.objects[:, :2])} & {(9, 1), (1, 9)}) <= {(9, 1), (1, 9)}
+    else:
+        assert answer.max() == (9 if kind == "one" else 4)
+
+
+def test_a_judge_tells_real_pictures_from_others(digits, scenes):
+    who = judge(digits, n=2_000, epochs=3)
+    assert 0.5 < who.ceiling.value < 1
+    part = asked(scenes, "one", 80)
+    assert who.right(part.x, part.y).value > 0.5
+    assert who.right(part.x, (part.y + 1) % 10).value < 0.3
+    noise = np.random.default_rng(0).random((80, 1, 32, 32), dtype=np.float32)
+    assert who.right(noise, part.y).value < 0.4
+
+
+def test_the_stored_painter_draws_what_is_asked(digits):
+    clip, prior, painter = load_drawing(CHECKPOINT)
+    who = judge(digits, n=2_000, epochs=3)
+    x = drawn(clip, prior, painter, ["a seven", "three fours"])
+    assert x.shape == (2, 1, 32, 32)
+    assert 0 <= x.min() < x.max() <= 1
+    np.testing.assert_array_equal(x, drawn(clip, prior, painter, ["a seven", "three fours"]))
+    assert recognised(who, clip, prior, painter, digits).value > 0.5
+    assert recognised(who, clip, prior, painter, digits, guidance=0).value < 0.3
+
+
+def test_the_checkpoint_is_small_and_says_what_makes_it():
+    from safetensors import safe_open
+
+    assert CHECKPOINT.stat().st_size <= 2_000_000
+    with safe_open(CHECKPOINT, "pt") as file:
+        assert file.metadata()["command"] == "embedlab checkpoint"
