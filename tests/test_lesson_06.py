@@ -35,7 +35,7 @@ def scenes(digits):
 
 @pytest.fixture(scope="module")
 def clip(scenes):
-    return CLIP(epochs=6).fit(scenes.train.x, scenes.train.captions)
+    return CLIP(epochs=15).fit(scenes.train.x, scenes.train.captions)
 
 
 def test_every_puzzle_is_in_the_row(clip, scenes, digits):
