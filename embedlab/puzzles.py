@@ -90,7 +90,7 @@ def puzzles(split: Split, scenes: CaptionedImages, n: int = 500, seed: int = 100
     beyond = scene("several", 2, counts=range(max(COUNTS) + 1, MOST + 1))
     lone = scene("without", 3)
     found = [
-        Puzzle("one object is another", two, _another_object(two, nouns)),
+        Puzzle("a wrong object named", two, _another_object(two, nouns)),
         Puzzle("which relation", two, _which_relation(two, nouns)),
         Puzzle("objects swapped", two, _swapped(two, nouns)),
         Puzzle("counts as taught", counted, _which_count(counted, nouns, COUNTS)),
@@ -103,7 +103,7 @@ def puzzles(split: Split, scenes: CaptionedImages, n: int = 500, seed: int = 100
     if held_out:
         parted = scene("two", 5, avoid=(), pairs=held_out)
         found.append(
-            Puzzle("one object is another, unseen pairs", parted, _another_object(parted, nouns))
+            Puzzle("a wrong object named, unseen pairs", parted, _another_object(parted, nouns))
         )
         if set(nouns) <= set(NUMBERS[:10]):
             unseen = scene("sum", 6, avoid=(), pairs=held_out)

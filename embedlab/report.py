@@ -37,7 +37,7 @@ def markdown(rows: Iterable[Row]) -> str:
             f"**{m.value:.2f}** <sub>{m.low:.2f}–{m.high:.2f}</sub>"
             for m in (row.measures[key] for key in MEASURES)
         ]
-        used = "yes" if row.supervision == "labels" else "no"
+        used = {"labels": "yes", "none": "no"}.get(row.supervision, row.supervision)
         cells = [row.name, used, str(row.n_components), *cells, str(row.seeds)]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)

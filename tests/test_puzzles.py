@@ -73,7 +73,7 @@ def test_what_each_puzzle_asks(lab):
     assert sorted(true.split()) == sorted(false.split()) or "an" in true + false
     relation, _ = options("which relation")
     assert {r for said in relation for r in RELATIONS if f" {r} " in said} == set(RELATIONS)
-    (true, false), scene = options("one object is another")
+    (true, false), scene = options("a wrong object named")
     assert true.rsplit(" ", 2)[0] == false.rsplit(" ", 2)[0]
     assert lab["counts beyond"].scenes.count.min() == 5
     assert lab["counts as taught"].scenes.count.max() == 4

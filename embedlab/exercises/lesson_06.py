@@ -12,12 +12,12 @@ from embedlab.exercises.tensors import checked, same
 
 
 def contrast(image, text, scale, caption):
-    """CLIP's loss of N pairs; image, text (N, D) of length one, caption (N,): equal where equal."""
+    """CLIP's loss; image, text (N, D) of length one; caption (N,): equal numbers, equal words."""
     return ...
 
 
 def contrast_solution(image, text, scale, caption):
-    """CLIP's loss of N pairs; image, text (N, D) of length one, caption (N,): equal where equal."""
+    """CLIP's loss; image, text (N, D) of length one; caption (N,): equal numbers, equal words."""
     logits = scale * image @ text.T
     target = (caption[:, None] == caption[None, :]).float()
     target = target / target.sum(dim=1, keepdim=True)
@@ -56,6 +56,27 @@ def _copies_are_wrong(image, text, scale, caption):
     return (F.cross_entropy(logits, label) + F.cross_entropy(logits.T, label)) / 2
 
 
+def _one_direction_and_copies(image, text, scale, caption):
+    return F.cross_entropy(scale * image @ text.T, torch.arange(len(image)))
+
+
+def _target_not_shared(image, text, scale, caption):
+    logits = scale * image @ text.T
+    target = (caption[:, None] == caption[None, :]).float()
+    return (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
+
+
+def _copies_left_out(image, text, scale, caption):
+    copy = (caption[:, None] == caption[None, :]) & ~torch.eye(len(image), dtype=torch.bool)
+    logits = (scale * image @ text.T).masked_fill(copy, -torch.inf)
+    label = torch.arange(len(image))
+    return (F.cross_entropy(logits, label) + F.cross_entropy(logits.T, label)) / 2
+
+
+def _divided_and_copies(image, text, scale, caption):
+    return _copies_are_wrong(image, text, 1 / scale, caption)
+
+
 def _summed(image, text, scale, caption):
     return 2 * contrast_solution(image, text, scale, caption)
 
@@ -85,6 +106,20 @@ def _test_contrast(answer):
             "Pairs 1 and 4 have the same caption: neither is a wrong answer for the other.",
         ),
         (_summed, "A sum of the two directions: take their mean."),
+        (
+            _one_direction_and_copies,
+            "Two things are missing: the other direction, from text to image; and that equal words "
+            "share the answer.",
+        ),
+        (
+            _target_not_shared,
+            "Each row of the target must add up to one: share it evenly among equal captions.",
+        ),
+        (_copies_left_out, "Copies are not to be left out: they share the target evenly."),
+        (
+            _divided_and_copies,
+            "Multiply by the scale instead of dividing; and equal words must share the answer.",
+        ),
     ):
         if same(out, wrong(image, text, scale, caption)):
             raise Wrong(said)
@@ -115,6 +150,10 @@ contrast_exercise = Exercise(
         (_caption_as_label, "is no column"),
         (_copies_are_wrong, "have the same caption"),
         (_summed, "take their mean"),
+        (_one_direction_and_copies, "Two things are missing"),
+        (_target_not_shared, "add up to one"),
+        (_copies_left_out, "not to be left out"),
+        (_divided_and_copies, "instead of dividing"),
     ),
 )
 
@@ -146,6 +185,10 @@ def _furthest(image, prompts):
 
 def _image_for_class(image, prompts):
     return (image @ F.normalize(prompts.mean(dim=1), dim=1).T).argmax(dim=0)
+
+
+def _best_template(image, prompts):
+    return torch.einsum("nd,ctd->nct", image, prompts).amax(dim=2).argmax(dim=1)
 
 
 def _mean_over_classes(image, prompts):
@@ -181,6 +224,7 @@ def _test_name(answer):
         ),
         (_furthest, "These are the worst classes: the best has the greatest cosine."),
         (_mean_over_classes, "Averaged over the classes: dimension 1 holds the templates."),
+        (_best_template, "This takes each class's best template: average them."),
     ):
         if torch.equal(out, wrong(image, prompts)):
             raise Wrong(said)
@@ -203,6 +247,7 @@ name_exercise = Exercise(
         (_furthest, "worst classes"),
         (_image_for_class, "One image for each class"),
         (_mean_over_classes, "Averaged over the classes"),
+        (_best_template, "best template: average"),
     ),
 )
 
@@ -242,6 +287,10 @@ def _of_all_matches(cosine, same, k):
     return (found / same.sum(dim=1)).float().mean()
 
 
+def _counted(cosine, same, k):
+    return same.gather(1, cosine.topk(k, dim=1).indices).any(dim=1).sum()
+
+
 def _always_one(cosine, same, k):
     return recall_solution(cosine, same, 1)
 
@@ -252,7 +301,14 @@ def _test_recall(answer):
     caption = torch.randint(0, 12, (40,), generator=generator)
     matches = caption[:, None] == caption[None, :]
     cosine = cosine + 0.5 * torch.eye(40)
-    out = checked(answer, torch.zeros(()), cosine, matches, 3)
+
+    def number(*args):  # a share is a share, tensor or not
+        out = answer(*args)
+        return torch.tensor(float(out)) if isinstance(out, int | float) else out
+
+    out = checked(number, torch.zeros(()), cosine, matches, 3).float()
+    if out > 1:
+        raise Wrong("A share lies between 0 and 1: divide by the number of queries.")
     if same(out, recall_solution(cosine, matches, 3)):
         return
     for wrong, said in (
@@ -285,5 +341,6 @@ recall_exercise = Exercise(
         (_only_the_pair, "own partner"),
         (_farthest, "These are the farthest"),
         (_always_one, "Only the very nearest"),
+        (_counted, "between 0 and 1"),
     ),
 )
