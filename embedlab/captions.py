@@ -63,7 +63,7 @@ def _noun(name: str) -> str:
     return " ".join(words(unicodedata.normalize("NFC", name).replace("_", " ")))
 
 
-def with_article(noun: str) -> str:
+def one(noun: str) -> str:
     """``"a seven"``, ``"an eight"``, ``"a one"``.
 
     Parameters
@@ -96,20 +96,6 @@ def plural(noun: str) -> str:
     return f"{noun}s"
 
 
-def one(noun: str) -> str:
-    """``"a seven"``.
-
-    Parameters
-    ----------
-    noun : str
-
-    Returns
-    -------
-    str
-    """
-    return with_article(noun)
-
-
 def two(first: str, relation: str, second: str) -> str:
     """``"a seven left of a three"``.
 
@@ -121,7 +107,7 @@ def two(first: str, relation: str, second: str) -> str:
     -------
     str
     """
-    return f"{with_article(first)} {relation} {with_article(second)}"
+    return f"{one(first)} {relation} {one(second)}"
 
 
 def several(count: int, noun: str) -> str:
@@ -166,4 +152,4 @@ def without(noun: str, absent: str) -> str:
     -------
     str
     """
-    return f"{with_article(noun)} and no {absent}"
+    return f"{one(noun)} and no {absent}"

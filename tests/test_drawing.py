@@ -8,9 +8,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from sklearn.base import clone
 
-from embedlab import drawing
+from embedlab import checkpoint, drawing
 from embedlab.augment import Affine
-from embedlab.drawing import Painter, Prior, load_drawing, save_drawing
+from embedlab.checkpoint import load_drawing, save_drawing
+from embedlab.drawing import Painter, Prior
 from embedlab.embedders import CLIP
 from embedlab.evaluate import normalised
 from embedlab.sources import DataUnavailable
@@ -148,7 +149,7 @@ def test_the_three_of_the_course_fit_into_two_megabytes(tmp_path):
 
 
 def test_a_file_that_is_too_large_is_not_left_behind(tmp_path, clip, prior, painter, monkeypatch):
-    monkeypatch.setattr(drawing, "MAX_BYTES", 1_000)
+    monkeypatch.setattr(checkpoint, "MAX_BYTES", 1_000)
     with pytest.raises(ValueError, match="smaller width"):
         save_drawing(tmp_path / "d", clip, prior, painter)
     assert list(tmp_path.iterdir()) == []
@@ -165,7 +166,7 @@ def test_a_missing_a_broken_and_an_old_file_say_so(tmp_path, clip, prior, painte
     with pytest.raises(DataUnavailable, match="version None, not 1"):
         load_drawing(path)
     save_drawing(path, clip, prior, painter, command="make it")
-    monkeypatch.setattr(drawing, "VERSION", "2")
+    monkeypatch.setattr(checkpoint, "VERSION", "2")
     with pytest.raises(DataUnavailable, match=r"version 1, not 2: .* with make it\."):
         load_drawing(path)
 

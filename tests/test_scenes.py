@@ -235,7 +235,7 @@ def test_the_other_kinds_hold_the_same_pairs_out(kind, digits):
         ]
         assert (here.count == 1).all()
         for said, y in zip(here.captions, here.y, strict=True):
-            assert captions.with_article(captioned.nouns[y]) + " and no " in said
+            assert captions.one(captioned.nouns[y]) + " and no " in said
     assert all(len(pair) == 2 for pair in named)
     assert not held & set(named)
 

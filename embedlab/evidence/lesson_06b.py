@@ -11,7 +11,8 @@ from torch import nn
 
 from embedlab import captions
 from embedlab.augment import Affine
-from embedlab.drawing import Painter, Prior, load_drawing, save_drawing
+from embedlab.checkpoint import load_drawing, save_drawing
+from embedlab.drawing import Painter, Prior
 from embedlab.embedders import CLIP
 from embedlab.embedders.conv import ConvEncoder
 from embedlab.evidence import Experiment
