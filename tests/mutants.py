@@ -402,11 +402,11 @@ MUTANTS = (
         "avoid=(),",
     ),
     Mutant(
-        "right and left mixed up",
+        "a gap that is not closed",
         ("06",),
-        "embedlab/scenes.py",
-        "swap = (relation % 2 == 1)[:, None]",
-        "swap = (relation % 2 == 0)[:, None]",
+        "embedlab/retrieval.py",
+        "return normalised(vectors - middle)",
+        "return normalised(vectors)",
     ),
     Mutant(
         "recall that knows only the partner",
