@@ -423,11 +423,11 @@ MUTANTS = (
         "image=best[:, -1] / best.sum(axis=1)",
     ),
     Mutant(
-        "prompts of which only the first is read",
+        "an image named by the farthest prompt",
         ("06",),
         "embedlab/embedders/image_text.py",
-        "return normalised(np.add.reduceat(vectors, start, axis=0))",
-        "return vectors[start]",
+        "logits = self.embed_images(x) @ self.class_vectors(prompts).T",
+        "logits = -self.embed_images(x) @ self.class_vectors(prompts).T",
     ),
     Mutant(
         "a velocity that points to the noise",
