@@ -63,6 +63,20 @@ def _noun(name: str) -> str:
     return " ".join(words(unicodedata.normalize("NFC", name).replace("_", " ")))
 
 
+def are_digits(nouns: Sequence[str]) -> bool:
+    """Whether all are words for zero to nine, so that they have sums.
+
+    Parameters
+    ----------
+    nouns : sequence of str
+
+    Returns
+    -------
+    bool
+    """
+    return set(nouns) <= set(NUMBERS[:10])
+
+
 def one(noun: str) -> str:
     """``"a seven"``, ``"an eight"``, ``"a one"``.
 

@@ -12,17 +12,14 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
-from torch import nn
 
 from embedlab.drawing import Painter, Prior
-from embedlab.embedders.clip import CLIP, clip_towers
+from embedlab.embedders.clip import CLIP
 from embedlab.embedders.tokenizer import WordTokenizer
 from embedlab.sources import DataUnavailable
 
 VERSION = "1"  # of the file that save_drawing writes
 MAX_BYTES = 2_000_000
-
-
 KINDS = {"clip": CLIP, "prior": Prior, "painter": Painter}
 
 
@@ -146,22 +143,9 @@ def _rebuilt(kind: type, about: dict, weights: dict[str, torch.Tensor]) -> BaseE
     if kind is CLIP:
         words = part.tokenizer_[3:]  # the first three are no words, the tokenizer adds them
         part.tokenizer_ = WordTokenizer(words, part.context_length)
-    part.network_ = _clip_network(part) if kind is CLIP else part._network()
+        part.network_ = part._towers(part.image_shape_[0], len(part.tokenizer_.vocabulary))
+    else:
+        part.network_ = part._network()
     part.network_.load_state_dict(weights)  # into float32 again
     part.network_.eval()
     return part
-
-
-def _clip_network(clip: CLIP) -> nn.ModuleDict:
-    """CLIP's towers, and its temperature, with new weights."""
-    network = clip_towers(
-        clip.image_shape_[0],
-        len(clip.tokenizer_.vocabulary),
-        clip.context_length,
-        clip.embed_dim,
-        clip.word_dim,
-        clip.depth,
-        clip.heads,
-    )
-    network.register_parameter("log_scale", nn.Parameter(torch.tensor(0.0)))
-    return network

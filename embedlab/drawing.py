@@ -13,7 +13,13 @@ from sklearn.utils.validation import check_array, check_is_fitted
 from torch import nn
 
 from embedlab.device import pick_device
-from embedlab.embedders.base import check_images, check_positive, check_range, check_side
+from embedlab.embedders.base import (
+    check_images,
+    check_positive,
+    check_range,
+    check_side,
+    forget,
+)
 from embedlab.evaluate import normalised
 from embedlab.flow import flow_loss, sample
 from embedlab.training import as_tensor, in_batches, seeded, train
@@ -229,12 +235,6 @@ def _spread(vectors: np.ndarray) -> np.ndarray:
     return (vectors * math.sqrt(vectors.shape[1])).astype(np.float32)
 
 
-def _forget(estimator: BaseEstimator) -> None:
-    """Interrupted or failed, a refit must not look fitted."""
-    for name in [name for name in vars(estimator) if name.endswith("_")]:
-        delattr(estimator, name)
-
-
 class Painter(_Flow):
     """Draws images from CLIP's vectors: the decoder of DALL-E 2, small.
 
@@ -315,7 +315,7 @@ class Painter(_Flow):
         vectors, images = check_unit(vectors, "vectors"), check_images(images, "images")
         check_side(images)
         _check_pairs(vectors, images, "images")
-        _forget(self)
+        forget(self)
         self.image_shape_, self.dim_ = images.shape[1:], vectors.shape[1]
         self.mean_, self.spread_ = float(images.mean()), float(images.std()) or 1.0
         self._learn(vectors, (images - self.mean_) / self.spread_)
@@ -419,7 +419,7 @@ class Prior(_Flow):
         texts = check_unit(text_vectors, "text_vectors")
         images = check_unit(image_vectors, "image_vectors", texts.shape[1])
         _check_pairs(texts, images, "image_vectors")
-        _forget(self)
+        forget(self)
         self.dim_ = texts.shape[1]
         self._learn(texts, _spread(images))
         self.fit_seconds_ = time.perf_counter() - start

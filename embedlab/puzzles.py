@@ -8,12 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from embedlab import captions
-from embedlab.captions import NUMBERS, RELATIONS
+from embedlab.captions import RELATIONS, are_digits
 from embedlab.images import Split
 from embedlab.intervals import Measure
 from embedlab.scenes import COUNTS, MOST, CaptionedImages, Scenes, compose
-
-OPPOSITE = dict(zip(RELATIONS, ("right of", "left of", "below", "above"), strict=True))
 
 
 @dataclass(frozen=True)
@@ -98,14 +96,14 @@ def puzzles(split: Split, scenes: CaptionedImages, n: int = 500, seed: int = 100
         Puzzle("negation", lone, _which_is_absent(lone)),
         Puzzle("no ...", lone, _no(lone, nouns)),
     ]
-    if set(nouns) <= set(NUMBERS[:10]):
+    if are_digits(nouns):
         found.append(Puzzle("sums of pairs seen", *_which_sum(scene("sum", 4), nouns)))
     if held_out:
         parted = scene("two", 5, avoid=(), pairs=held_out)
         found.append(
             Puzzle("a wrong object named, unseen pairs", parted, _another_object(parted, nouns))
         )
-        if set(nouns) <= set(NUMBERS[:10]):
+        if are_digits(nouns):
             unseen = scene("sum", 6, avoid=(), pairs=held_out)
             found.append(Puzzle("sums of unseen pairs", *_which_sum(unseen, nouns)))
     return found

@@ -111,6 +111,17 @@ def check_captions(captions, n: int, needed_by: str) -> list[str]:
     return captions
 
 
+def forget(estimator: BaseEstimator) -> None:
+    """Remove all that was fitted: interrupted or failed, a refit must not look fitted.
+
+    Parameters
+    ----------
+    estimator : estimator
+    """
+    for name in [name for name in vars(estimator) if name.endswith("_")]:
+        delattr(estimator, name)
+
+
 class Embedder(TransformerMixin, BaseEstimator):
     """A function from images to vectors: ``fit(X, y=None)``, ``transform(X) -> (N, D) float32``.
 
@@ -149,9 +160,7 @@ class Embedder(TransformerMixin, BaseEstimator):
             y = check_labels(y, len(X), type(self).__name__)
         elif self.supervision == "captions":
             y = check_captions(y, len(X), type(self).__name__)
-        # Interrupted or failed, a refit must not look fitted.
-        for name in [name for name in vars(self) if name.endswith("_")]:
-            delattr(self, name)
+        forget(self)
         self._fit(X, y)
         self.image_shape_ = X.shape[1:]
         self.fit_seconds_ = time.perf_counter() - start

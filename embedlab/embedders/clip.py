@@ -201,6 +201,21 @@ class CLIP(ImageTextEmbedder, NetworkEmbedder):
             what = "batch_size=1" if self.batch_size == 1 else "X holds a single image, so a batch"
             raise ValueError(f"{what} has no wrong answers: at least 2 pairs are needed.")
 
+    def _towers(self, channels: int, n_tokens: int) -> nn.ModuleDict:
+        """Both towers with random weights, and the logarithm of the scale where it starts."""
+        network = clip_towers(
+            channels,
+            n_tokens,
+            self.context_length,
+            self.embed_dim,
+            self.word_dim,
+            self.depth,
+            self.heads,
+        )
+        log_scale = nn.Parameter(torch.tensor(-math.log(self.temperature)))
+        network.register_parameter("log_scale", log_scale.requires_grad_(self.learn_temperature))
+        return network
+
     def _fit(self, X, y):
         self._check(X)
         more = check_texts(self.vocabulary, "vocabulary") if len(self.vocabulary) else []
@@ -210,18 +225,7 @@ class CLIP(ImageTextEmbedder, NetworkEmbedder):
         if len(tokens) < 2:
             raise ValueError(f"captions are all {y[0]!r}: at least two different are needed.")
         with seeded(self.seed):
-            network = clip_towers(
-                X.shape[1],
-                len(tokenizer.vocabulary),
-                self.context_length,
-                self.embed_dim,
-                self.word_dim,
-                self.depth,
-                self.heads,
-            )
-        log_scale = nn.Parameter(torch.tensor(-math.log(self.temperature)))
-        log_scale.requires_grad_(self.learn_temperature)
-        network.register_parameter("log_scale", log_scale)
+            network = self._towers(X.shape[1], len(tokenizer.vocabulary))
         device, view = pick_device(), self._view()
         images, tokens, caption = (as_tensor(a).to(device) for a in (X, tokens, caption.ravel()))
 

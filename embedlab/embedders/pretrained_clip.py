@@ -7,7 +7,7 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 
 from embedlab.device import pick_device
-from embedlab.embedders.base import check_images, check_positive
+from embedlab.embedders.base import check_images, check_positive, forget
 from embedlab.embedders.image_text import ImageTextEmbedder
 from embedlab.pretrained import clip_files
 
@@ -49,8 +49,7 @@ class PretrainedCLIP(ImageTextEmbedder):
         """
         from transformers import CLIPModel, CLIPProcessor
 
-        for name in [name for name in vars(self) if name.endswith("_")]:
-            delattr(self, name)  # failed, it must not go on with the model before
+        forget(self)
         check_positive(self.batch_size, "batch_size")
         folder = clip_files(self.model)
         self.network_ = CLIPModel.from_pretrained(
