@@ -1,13 +1,27 @@
-"""embedlab: a course on embeddings that is also an instrument."""
+"""embedlab: a course on embeddings that is also an instrument.
 
-import warnings
+Importing it is light: what needs NumPy or torch is loaded when it is first used, so that
+:func:`begin` can still choose their arithmetic.
+"""
 
-# pooch imports a progress bar for notebooks that wants ipywidgets; ours are plain text.
-warnings.filterwarnings("ignore", message="IProgress not found")
+from importlib import import_module
 
-from embedlab.claims import claim, claims
-from embedlab.images import load_images
-from embedlab.notebook import begin, show_source
-from embedlab.scoreboard import score
+_HOME = {
+    "begin": "notebook",
+    "claim": "verdicts",
+    "claims": "verdicts",
+    "load_images": "images",
+    "score": "scoreboard",
+    "show_source": "notebook",
+}
+__all__ = sorted(_HOME)
 
-__all__ = ["begin", "claim", "claims", "load_images", "score", "show_source"]
+
+def __getattr__(name: str):
+    if name not in _HOME:
+        raise AttributeError(f"module 'embedlab' has no attribute {name!r}")
+    return getattr(import_module(f"embedlab.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *_HOME]

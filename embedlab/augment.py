@@ -15,6 +15,8 @@ from numbers import Integral, Real
 import torch
 import torch.nn.functional as F
 
+from embedlab.draws import normal
+
 View = Callable[[torch.Tensor, torch.Generator], torch.Tensor]
 
 # The luma of a colour (ITU-R BT.601): what remains of it in a black-and-white photograph.
@@ -190,9 +192,10 @@ class ResizedCrop(_Strengths):
         """Crop every image of `x`, (N, C, H, W), with bilinear sampling."""
         u = _draw(x, generator, 4)
         area = self.area + (1 - self.area) * (u[0] + 1) / 2
-        side = area.sqrt()
+        log_side = area.log() / 2
+        side = log_side.exp()  # sqrt differs in the last bit from one processor to another
         # No side may be longer than the image's: the less is cut away, the less the stretch.
-        stretch = torch.exp(u[1] * (-side.log()).clamp(max=math.log(self.ratio) / 2))
+        stretch = torch.exp(u[1] * (-log_side).clamp(max=math.log(self.ratio) / 2))
         width, height = side * stretch, side / stretch
         zero = torch.zeros_like(width)
         left, top = u[2] * (1 - width), u[3] * (1 - height)
@@ -399,7 +402,7 @@ class Noise(_Strengths):
 
     def __call__(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """Add noise to images (N, C, H, W)."""
-        noise = torch.randn(x.shape, generator=generator).to(x.device, x.dtype)
+        noise = normal(x.shape, generator).to(x.device, x.dtype)
         return (x + self.sigma * noise).clamp_(0, 1)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -43,13 +44,33 @@ def set_threads() -> int:
     """
     from threadpoolctl import threadpool_limits
 
-    wanted = os.environ.get("EMBEDLAB_THREADS", "1")
-    if not wanted.isdigit() or int(wanted) < 1:
-        raise ValueError(f"EMBEDLAB_THREADS={wanted!r} must be a whole number of at least 1.")
-    threads = int(wanted)
+    threads = wanted_threads()
     torch.set_num_threads(threads)
     threadpool_limits(threads)
     return threads
+
+
+def wanted_threads() -> int:
+    """``EMBEDLAB_THREADS``, one where that is not set."""
+    wanted = os.environ.get("EMBEDLAB_THREADS", "1")
+    if not wanted.isdigit() or int(wanted) < 1:
+        raise ValueError(f"EMBEDLAB_THREADS={wanted!r} must be a whole number of at least 1.")
+    return int(wanted)
+
+
+@contextmanager
+def own_threads():
+    """Networks train on ``EMBEDLAB_THREADS`` threads in a user's program too.
+
+    torch's threads wait for each other by spinning: where another job has one of the cores, each
+    of a small network's thousands of steps waits for a turn of the scheduler's.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(wanted_threads())
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 
 import torch
 
+from embedlab.draws import normal
+
 # network(x, t, condition): which way to go from x, (N, ...), at the times t, (N,).
 Velocity = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 
@@ -43,7 +45,7 @@ def flow_loss(
     Lipman et al. (2022), Flow matching for generative modeling. Liu et al. (2022), Flow straight
     and fast: learning to generate and transfer data with rectified flow.
     """
-    noise = torch.randn(x.shape, generator=generator).to(x.device)
+    noise = normal(x.shape, generator).to(x.device)
     t = torch.rand(len(x), generator=generator).to(x.device)
     kept = (torch.rand(len(x), generator=generator) >= drop).to(x.device)
     along = t.reshape(-1, *[1] * (x.ndim - 1))  # (N, 1, ...): one time for a whole image
@@ -92,7 +94,7 @@ def sample(
         free = network(x, t, torch.zeros_like(condition))
         return free + guidance * (network(x, t, condition) - free)
 
-    x = torch.randn(len(condition), *shape, generator=generator).to(condition.device)
+    x = normal((len(condition), *shape), generator).to(condition.device)
     for i in range(steps):
         half = x + velocity(x, i / steps) / (2 * steps)  # look ahead half a step, and go by what
         x = x + velocity(half, (i + 0.5) / steps) / steps  # is seen there: never asked at t = 1

@@ -28,19 +28,22 @@ class Measure:
     ----------
     name : str
         ``"linear"``, ``"knn"``, ``"five_shot"``, ``"map"`` or another key of the margins in
-        :mod:`embedlab.claims`.
+        :mod:`embedlab.verdicts`.
     value : float
     effects : dict of str to ndarray
         For each source of chance (``"image"``, ``"draw"``, ``"seed"`` …) how far each of its units
         lies from `value`; each sums to zero.
     dataset : str
         The image set it was measured on.
+    fingerprint : str
+        Of a stored one: the arithmetic that it was measured with.
     """
 
     name: str
     value: float
     effects: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
     dataset: str = ""
+    fingerprint: str = ""
 
     def __post_init__(self):
         if not all(np.isfinite(numbers).all() for numbers in (self.value, *self.effects.values())):

@@ -1,4 +1,7 @@
-"""What a lesson's page needs: its set-up line and the package's own code, shown in place."""
+"""What a lesson's page needs: its set-up line and the package's own code, shown in place.
+
+What loads NumPy or torch is imported where it is used: :func:`begin` comes before.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,18 @@ import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
 from IPython.display import HTML, display
 
-from embedlab.device import Budget, pick_budget, pick_device, set_threads
-from embedlab.images import EMBEDDED, Images, load_images
+from embedlab.settings import use_reference_arithmetic
 from embedlab.sources import ROOT
+
+if TYPE_CHECKING:
+    import torch
+
+    from embedlab.device import Budget
+    from embedlab.images import Images
 
 
 @dataclass(frozen=True)
@@ -37,16 +45,18 @@ class Lesson:
 
     def images(self) -> Images:
         """The lesson's image set, within the budget."""
+        from embedlab.images import EMBEDDED, load_images
+
         return load_images(
             self.dataset, limit=None if self.dataset in EMBEDDED else self.budget.limit
         )
 
 
 def begin(dataset: str = "digits") -> Lesson:
-    """Set a lesson up, and print where it runs.
+    """Set a lesson up, and print where it runs and whether it computes as the book does.
 
-    One torch thread and one BLAS thread (``EMBEDLAB_THREADS`` lifts that), the course's plot
-    style, and the first optimiser of the process built, so that no timing includes its imports.
+    The reference arithmetic, where this is called before NumPy and torch are loaded; one torch
+    thread and one BLAS thread (``EMBEDLAB_THREADS`` lifts that); the course's plot style.
 
     Parameters
     ----------
@@ -57,20 +67,23 @@ def begin(dataset: str = "digits") -> Lesson:
     -------
     Lesson
     """
+    use_reference_arithmetic()
+    from embedlab.device import pick_budget, pick_device, set_threads
+    from embedlab.fingerprint import differing
     from embedlab.plots import use_style
 
     threads, device = set_threads(), pick_device()
     lesson = Lesson(
         device, os.environ.get("EMBEDLAB_DATASET") or dataset, pick_budget(device), threads
     )
-    torch.optim.AdamW([torch.zeros(1, requires_grad=True)])
+    whose = "the book's own" if device.type == "cpu" and not differing() else "not the book's"
     use_style()
     logging.getLogger("transformers").setLevel(logging.ERROR)
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     plural = "" if threads == 1 else "s"
     print(
-        f"device {device}, {threads} thread{plural} | data {lesson.dataset} | "
-        f"{lesson.budget.name} budget"
+        f"device {device}, {threads} thread{plural} | {whose} arithmetic | "
+        f"data {lesson.dataset} | {lesson.budget.name} budget"
     )
     return lesson
 

@@ -12,11 +12,11 @@ import pandas as pd
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
-from embedlab.claims import record
 from embedlab.evaluate import mean_cosine, measure_all
 from embedlab.images import Images
 from embedlab.intervals import Measure, pooled
 from embedlab.sources import ROOT
+from embedlab.verdicts import record
 
 MEASURES = {"linear": "linear", "knn": "kNN", "five_shot": "5-shot", "map": "mAP"}
 RESULTS = ROOT / "results"
@@ -89,14 +89,15 @@ class Row:
         return out
 
     @classmethod
-    def from_dict(cls, entry: dict) -> Row:
-        """The inverse of :meth:`to_dict`."""
+    def from_dict(cls, entry: dict, fingerprint: str = "") -> Row:
+        """The inverse of :meth:`to_dict`, for numbers measured with some arithmetic."""
         measures = {
             key: Measure(
                 m["measure"],
                 m["value"],
                 {k: np.array(e) for k, e in m["effects"].items()},
                 entry["dataset"],
+                fingerprint,
             )
             for key, m in entry["measures"].items()
         }
@@ -242,5 +243,6 @@ def stored_rows(dataset: str = "digits", name: str = "scoreboard") -> dict[str, 
     path = RESULTS / dataset / f"{name}.json"
     if not path.is_file():
         return {}
-    entries = json.loads(path.read_text(encoding="utf-8"))["rows"]
-    return {entry["name"]: Row.from_dict(entry) for entry in entries}
+    content = json.loads(path.read_text(encoding="utf-8"))
+    arithmetic = content.get("fingerprint", "")
+    return {entry["name"]: Row.from_dict(entry, arithmetic) for entry in content["rows"]}

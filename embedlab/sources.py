@@ -17,8 +17,12 @@ from functools import cache
 from pathlib import Path
 
 import filelock
-import pooch
 import requests
+
+with warnings.catch_warnings():
+    # It imports a progress bar for notebooks that wants ipywidgets; ours are plain text.
+    warnings.filterwarnings("ignore", message="IProgress not found")
+    import pooch
 
 ROOT = Path(__file__).resolve().parents[1]
 MANIFEST = ROOT / "data" / "manifest.toml"

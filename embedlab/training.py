@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from embedlab.device import pick_device
+from embedlab.device import own_threads, pick_device
 
 
 class TrainingDiverged(RuntimeError):
@@ -84,10 +84,13 @@ def train(
     to_device(network, device, fast).train()
     generator = torch.Generator().manual_seed(seed)
     steps = max(1, n // batch_size)  # a last, smaller batch would be noise: it is left out
-    optimizer = torch.optim.AdamW(network.parameters(), lr=lr, weight_decay=weight_decay)
+    # Fused: the plain one takes square roots that differ from one processor to another.
+    optimizer = torch.optim.AdamW(
+        network.parameters(), lr=lr, weight_decay=weight_decay, fused=True
+    )
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, epochs * steps)
     curve = []
-    with seeded(seed):  # dropout draws from the global generator
+    with own_threads(), seeded(seed):  # dropout draws from the global generator
         for epoch in tqdm(range(epochs), desc=label, unit="epoch", delay=1, leave=False):
             order = torch.randperm(n, generator=generator)
             losses, rates = [], []
@@ -158,7 +161,8 @@ def in_batches(
     network.to(device)
     try:
         batches = zip(*(as_tensor(a).split(batch_size) for a in arrays), strict=True)
-        with torch.inference_mode():  # not round the moves: weights moved in it take no gradient
+        # Not round the moves: weights moved in inference mode take no gradient.
+        with own_threads(), torch.inference_mode():
             done = [function(*(b.to(device) for b in batch)).float().cpu() for batch in batches]
         return torch.cat(done).numpy()
     finally:

@@ -10,6 +10,7 @@ from torch import nn
 
 from embedlab.augment import Affine
 from embedlab.device import pick_device
+from embedlab.draws import Dropout, normal
 from embedlab.embedders.base import check_positive, check_range, check_side
 from embedlab.embedders.conv import ConvEncoder
 from embedlab.embedders.network import NetworkEmbedder
@@ -18,7 +19,7 @@ from embedlab.training import as_tensor, in_batches, seeded
 
 def full(n_in: int, n_out: int) -> nn.Sequential:
     """A full layer, batch normalisation, ReLU, and a little dropout."""
-    return nn.Sequential(nn.Linear(n_in, n_out), nn.BatchNorm1d(n_out), nn.ReLU(), nn.Dropout(0.1))
+    return nn.Sequential(nn.Linear(n_in, n_out), nn.BatchNorm1d(n_out), nn.ReLU(), Dropout(0.1))
 
 
 def deconv(n_in: int, n_out: int) -> nn.Sequential:
@@ -138,7 +139,7 @@ class Autoencoder(NetworkEmbedder):
         def loss(network, index, generator):
             # Moved by a pixel or two at most, anew each time: else it learns few images by heart.
             clean = moved(images[index], generator)
-            noise = torch.randn(clean.shape, generator=generator).to(device)
+            noise = normal(clean.shape, generator).to(device)
             logits = network(clean + self.noise * noise)
             return F.binary_cross_entropy_with_logits(logits, clean)
 

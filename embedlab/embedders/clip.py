@@ -85,10 +85,10 @@ class TextEncoder(nn.Module):
         n_out: int,
     ):
         super().__init__()
-        self.token_embed = nn.Embedding(vocabulary, embed_dim)
-        self.pos_embed = nn.Parameter(torch.zeros(1, context_length, embed_dim))
-        nn.init.normal_(self.token_embed.weight, std=0.02)
-        nn.init.normal_(self.pos_embed, std=0.02)
+        words, places = (vocabulary, embed_dim), (1, context_length, embed_dim)
+        words, places = (nn.init.trunc_normal_(torch.empty(s), std=0.02) for s in (words, places))
+        self.token_embed = nn.Embedding.from_pretrained(words, freeze=False)
+        self.pos_embed = nn.Parameter(places)
         self.blocks = nn.ModuleList(Block(embed_dim, heads) for _ in range(depth))
         self.norm = nn.LayerNorm(embed_dim, eps=1e-6)
         self.project = nn.Linear(embed_dim, n_out, bias=False)

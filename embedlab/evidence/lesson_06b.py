@@ -13,6 +13,7 @@ from embedlab import captions
 from embedlab.augment import Affine
 from embedlab.checkpoint import load_drawing, save_drawing
 from embedlab.drawing import Painter, Prior
+from embedlab.draws import Dropout
 from embedlab.embedders import CLIP
 from embedlab.embedders.conv import ConvEncoder
 from embedlab.evidence import Experiment
@@ -160,7 +161,7 @@ def judge(images: Images, kind: str = "one", n: int = 10_000, epochs: int = 10) 
     with seeded(0):
         network = nn.Sequential(
             ConvEncoder(known.x.shape[1], 128, width=32),
-            nn.Dropout(0.3),
+            Dropout(0.3),
             nn.Linear(128, int(answer.max()) + 1),
         )
     x, y, view = as_tensor(known.x), as_tensor(answer), Affine()

@@ -27,6 +27,8 @@ MARGINS = {
     "distance": 1.0,  # pixels
     "correlation": 0.1,
 }
+# Measures that lie between 0 and 1.
+SHARES = ("linear", "knn", "five_shot", "map", "accuracy", "share")
 VERDICTS = ("holds", "fails", "undecided")
 
 

@@ -1,0 +1,61 @@
+"""The reference arithmetic: five variables that make NumPy and torch use the same code on any PC.
+
+They only count where they are set before NumPy and torch are loaded, so this module loads neither.
+"""
+
+import ctypes
+import os
+import sys
+from pathlib import Path
+
+# Kernels for AVX2, which every x86-64 PC has had since 2013. Left alone, each library picks others
+# on each processor, which add the same numbers in another order.
+REFERENCE = {
+    "ATEN_CPU_CAPABILITY": "avx2",
+    "ONEDNN_MAX_CPU_ISA": "AVX2",
+    "MKL_CBWR": "COMPATIBLE",  # with AVX2, MKL still takes other paths on Intel and on AMD
+    "OPENBLAS_CORETYPE": "Haswell",
+    "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR",
+}
+
+
+def use_reference_arithmetic() -> bool:
+    """Set the five variables, for this process and those that it starts.
+
+    A variable that the user has set stays. Nothing is done with ``EMBEDLAB_ARITHMETIC=native``,
+    where ``EMBEDLAB_DEVICE`` names a GPU, on a processor without AVX2 (OpenBLAS would crash there),
+    or where NumPy or torch is loaded, because it would come too late.
+
+    Returns
+    -------
+    bool
+        Whether they were set.
+
+    Raises
+    ------
+    ValueError
+        Where ``EMBEDLAB_ARITHMETIC`` is neither ``reference`` nor ``native``.
+    """
+    wanted = os.environ.get("EMBEDLAB_ARITHMETIC") or "reference"
+    if wanted not in ("reference", "native"):
+        raise ValueError(f"EMBEDLAB_ARITHMETIC={wanted!r} must be 'reference' or 'native'.")
+    possible = (
+        wanted == "reference"
+        and (os.environ.get("EMBEDLAB_DEVICE") or "cpu").startswith("cpu")
+        and not {"numpy", "torch"} & set(sys.modules)
+        and _has_avx2()
+    )
+    if possible:
+        for name, value in REFERENCE.items():
+            os.environ.setdefault(name, value)
+    return possible
+
+
+def _has_avx2() -> bool:
+    """Whether this is an x86-64 processor with AVX2; False where there is no telling."""
+    if sys.platform == "win32":
+        return bool(ctypes.windll.kernel32.IsProcessorFeaturePresent(40))
+    try:
+        return " avx2 " in Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return False
