@@ -1,15 +1,33 @@
 from __future__ import annotations
 
+import importlib.util
 import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from typer.testing import CliRunner
 
+from embedlab import cli
 from embedlab import evidence as module
 from embedlab.augment import Compose
 from embedlab.embedders import LeNet5, Pixels
-from embedlab.evidence import Experiment, evidence, experiments, missing_evidence, reproduces
+from embedlab.evidence import (
+    Experiment,
+    evidence,
+    experiments,
+    ledger,
+    missing_evidence,
+    reproduces,
+)
 from embedlab.evidence.lesson_00 import reshuffled
 from embedlab.evidence.lesson_02 import left_out
 from embedlab.evidence.lesson_03 import face_regions
@@ -17,7 +35,7 @@ from embedlab.evidence.lesson_04 import GREY_SETS, few_labels_row
 from embedlab.intervals import Measure
 from embedlab.labels import random_mistakes, shuffled, systematic_mistakes
 from embedlab.properties import properties, r2_probe, shared_by_neighbours
-from embedlab.scoreboard import score
+from embedlab.scoreboard import Row, score
 
 TOY = Experiment(
     name="toy",
@@ -27,6 +45,16 @@ TOY = Experiment(
     seeds=(0, 1),
     limit=(200, 100, 120),
 )
+
+
+@pytest.fixture
+def results(tmp_path, monkeypatch):
+    """Results and kept trainings of the toy, in folders of their own."""
+    monkeypatch.setattr(module, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(ledger, "KEPT", tmp_path / "kept")
+    monkeypatch.setattr(module, "experiments", lambda: {"toy": TOY})
+    monkeypatch.setattr(module, "fingerprint", lambda: "f" * 16)
+    return tmp_path / "results"
 
 
 def test_every_experiments_results_are_committed():
@@ -45,20 +73,17 @@ def test_stored_files_name_their_command_and_versions(path):
     assert {row["seeds"] for row in content["rows"]} == {len(experiment.seeds)}
 
 
-def test_run_writes_a_file_whole(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "RESULTS", tmp_path)
-    monkeypatch.setattr(module, "experiments", lambda: {"toy": TOY})
+def test_run_writes_a_file_whole(results):
     path = module.run("toy", "digits", jobs=1)
-    assert path == tmp_path / "digits" / "toy.json"
+    assert path == results / "digits" / "toy.json"
     content = json.loads(path.read_text())
+    assert content["fingerprint"] == "f" * 16
     assert [row["name"] for row in content["rows"]] == ["a", "b"]
     assert content["rows"][0]["seeds"] == 2
     assert [p.name for p in path.parent.iterdir()] == ["toy.json"]
 
 
-def test_only_some_conditions_keep_the_other_rows(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "RESULTS", tmp_path)
-    monkeypatch.setattr(module, "experiments", lambda: {"toy": TOY})
+def test_only_some_conditions_keep_the_other_rows(results):
     with pytest.raises(ValueError, match=r"only: there is no toy\.json yet"):
         module.run("toy", "digits", jobs=1, only=["b"])
     path = module.run("toy", "digits", jobs=1)
@@ -66,6 +91,7 @@ def test_only_some_conditions_keep_the_other_rows(tmp_path, monkeypatch):
     content["rows"][0]["n_components"] = 7  # a mark on the row that is kept
     content["rows"][1]["n_components"] = 7
     path.write_text(json.dumps(content))
+    ledger.forget("toy", "digits")
     module.run("toy", "digits", jobs=1, only=["b"])
     again = json.loads(path.read_text())
     assert [(r["name"], r["n_components"]) for r in again["rows"]] == [("a", 7), ("b", 1_024)]
@@ -77,23 +103,268 @@ def test_only_some_conditions_keep_the_other_rows(tmp_path, monkeypatch):
         module.run("toy", "digits", jobs=1, only=[])
     with pytest.raises(ValueError, match="only='c' is no condition of 'toy': use a, b"):
         module.run("toy", "digits", jobs=1, only=["c"])
-    content["versions"]["torch"] = "1.0"
-    path.write_text(json.dumps(content))
-    with pytest.raises(ValueError, match=r"was measured with versions .*'torch': '1\.0'"):
-        module.run("toy", "digits", jobs=1, only=["b"])
-    assert json.loads(path.read_text()) == content  # nothing was overwritten
+    other = {**content, "versions": {**content["versions"], "torch": "1.0"}}
+    unknown = {key: value for key, value in content.items() if key != "fingerprint"}
+    for stored, words in (
+        (other, r"was measured with versions .*'torch': '1\.0'"),
+        (unknown, "was measured with fingerprint None, here it is ffff"),
+    ):
+        path.write_text(json.dumps(stored))
+        with pytest.raises(ValueError, match=words):
+            module.run("toy", "digits", jobs=1, only=["b"])
+        assert json.loads(path.read_text()) == stored  # nothing was overwritten
 
 
-def test_an_interrupted_run_leaves_nothing(tmp_path, monkeypatch):
-    def interrupted(condition, seed, images):
-        raise KeyboardInterrupt
+# --- going on where a run was stopped -----------------------------------------------------------
 
-    broken = Experiment("toy", "", ("a",), interrupted, limit=(200, 100, 120))
-    monkeypatch.setattr(module, "RESULTS", tmp_path)
-    monkeypatch.setattr(module, "experiments", lambda: {"toy": broken})
-    with pytest.raises(KeyboardInterrupt):
+GOES_ON = "trainings are kept; the same command goes on from there."
+
+
+def counting(*seeds, stop=None):
+    """The toy with these seeds, the list of what it ran, and where it is stopped."""
+    ran = []
+
+    def once(condition, seed, images):
+        if (condition, seed) == stop:
+            raise KeyboardInterrupt
+        ran.append((condition, seed))
+        return TOY.run(condition, seed, images)
+
+    return replace(TOY, run=once, seeds=seeds), ran
+
+
+def test_an_interrupted_run_goes_on_where_it_was(results, monkeypatch, capsys):
+    toy, ran = counting(0, 1, stop=("b", 0))
+    monkeypatch.setattr(module, "experiments", lambda: {"toy": toy})
+    with pytest.raises(KeyboardInterrupt, match=f"Stopped: 2 of 4 {GOES_ON}"):
         module.run("toy", "digits", jobs=1)
-    assert list(tmp_path.rglob("*.json")) == []
+    assert ran == [("a", 0), ("a", 1)]
+    assert not results.exists()
+    kept = [path.read_text() for path in ledger.KEPT.rglob("*") if path.is_file()]
+    assert [len(ledger.unpacked(text)[0]) for text in kept] == [1, 1]
+    assert "already there" not in capsys.readouterr().err
+
+    toy, ran = counting(0, 1)
+    path = module.run("toy", "digits", jobs=1)
+    assert ran == [("b", 0), ("b", 1)]
+    err = capsys.readouterr().err
+    assert "2 of 4 trainings were already there\n" in err
+    assert "50%" in err  # where the bar starts
+    rows, seconds = zip(*(ledger.unpacked(text) for text in kept), strict=True)
+    content = json.loads(path.read_text())
+    assert content["seconds"] >= round(sum(seconds), 1)  # they took what they took
+    assert content["rows"][0]["images_per_second"] == np.median(
+        [r.images_per_second for (r,) in rows]
+    )
+
+    module.run("toy", "digits", jobs=1, only=["a"])  # all of it is kept, until it is dropped
+    assert len(ran) == 2
+    ledger.forget("toy", "digits", ["b"])
+    module.run("toy", "digits", jobs=1)
+    assert ran[2:] == [("b", 0), ("b", 1)]
+    ledger.forget("toy", "digits")
+    assert [path for path in ledger.KEPT.rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize("what", ["arithmetic", "versions", "images", "labels", "code"])
+def test_rows_of_another_setting_do_not_count(what, results, monkeypatch):
+    toy, ran = counting(0)
+    monkeypatch.setattr(module, "experiments", lambda: {"toy": toy})
+    module.run("toy", "digits", jobs=1)
+    assert ran == [("a", 0), ("b", 0)]
+    module.run("toy", "digits", jobs=1)
+    assert len(ran) == 2
+    if what == "arithmetic":
+        monkeypatch.setattr(module, "fingerprint", lambda: "0" * 16)
+    elif what == "versions":
+        monkeypatch.setattr(module, "VERSIONED", ("scipy",))
+    elif what == "code":
+        monkeypatch.setattr(ledger, "code", lambda: "edited")
+    else:  # as many of them, but not the same: a folder whose pictures were exchanged
+        images = module.load_images("digits", TOY.limit)
+        changed = {"x": 1 - images.test.x} if what == "images" else {"y": 9 - images.test.y}
+        other = replace(images, test=replace(images.test, **changed))
+        monkeypatch.setattr(module, "load_images", lambda *_: other)
+    module.run("toy", "digits", jobs=1)
+    assert len(ran) == 4
+
+
+def test_kept_rows_come_back_to_the_last_bit(rng):
+    effects = {
+        "image": rng.normal(size=50) / 3,
+        "draw": np.array([-0.0, 5e-324, 0.1 + 0.2, -1e300]),
+        "seed": np.zeros(0),
+    }
+    measure = Measure("map", np.float64(2 / 3), effects, "digits")
+    row = Row("x", "digits", {"map": measure}, np.int64(64), fit_seconds=1 / 3)
+    text = ledger.packed([row], 0.1 + 0.2)
+    (back,), seconds = ledger.unpacked(text)
+    assert seconds == 0.1 + 0.2
+    assert list(back.map.effects) == list(effects)
+    for source, effect in effects.items():
+        assert back.map.effects[source].tobytes() == effect.tobytes()
+        assert back.map.effects[source].dtype == np.float64
+    assert (back.map.value, back.n_components, back.fit_seconds) == (2 / 3, 64, 1 / 3)
+    assert np.isnan(back.mean_cosine)
+    assert ledger.packed([back], seconds) == text
+
+
+def test_correcting_a_sentence_is_no_other_code(tmp_path, monkeypatch):
+    monkeypatch.setattr(ledger, "__file__", str(tmp_path / "evidence" / "ledger.py"))
+    source = tmp_path / "method.py"
+
+    def code(text):
+        source.write_text(text, encoding="utf-8")
+        return ledger.code.__wrapped__()
+
+    before = code('def f():\n    """Doubel."""\n    return 2  # twcie\n')
+    assert code('def f():\n    """Double."""\n\n    return 2  # twice\n') == before
+    assert code('def f():\n    """Double."""\n    return 3\n') != before
+
+
+def test_rows_of_two_programs_are_not_mixed(results):
+    with pytest.raises(ValueError, match="code was changed while 'toy' ran"):
+        module._job("toy", "a", 0, None, results / "x.json", "of before", os.getpid())
+    assert not results.exists()
+
+
+def test_the_command_forgets_when_all_is_done(results, monkeypatch):
+    """And not before: whoever stops the last of several experiments has done the first."""
+    first, ran = counting(0)
+    monkeypatch.setattr(cli, "ROOT", results)
+    two = {"first": replace(first, name="first"), "toy": replace(TOY, run=lambda *_: 1 / 0)}
+    monkeypatch.setattr(module, "experiments", lambda: two)
+    command = ["evidence", "--dataset", "digits", "--jobs", "1"]
+    done = CliRunner().invoke(cli.app, command)
+    assert isinstance(done.exception, ZeroDivisionError)
+    assert (results / "digits" / "first.json").is_file()
+    two["toy"] = TOY
+    done = CliRunner().invoke(cli.app, command)
+    assert done.exit_code == 0, done.output
+    assert ran == [("a", 0), ("b", 0)]  # not again
+    assert [path for path in ledger.KEPT.rglob("*") if path.is_file()] == []
+
+
+# An experiment of which only what BUSY does not name comes to an end.
+ENDLESS = """
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+
+from embedlab.evidence import Experiment
+from embedlab.intervals import Measure
+from embedlab.scoreboard import Row
+
+
+def _run(condition, seed, images):
+    here = Path(os.environ["TOY"])
+    with (here / "log").open("a") as log:
+        log.write(f"{condition}{seed}\\n")
+    while f"{condition}{seed}" in os.environ.get("BUSY", ""):
+        (here / "alive").touch()
+        time.sleep(0.05)
+    shares = np.random.default_rng([ord(condition), seed]).random(50)
+    measures = {"map": Measure.from_units("map", images.name, image=shares)}
+    return [Row(condition, images.name, measures, fit_seconds=float(shares[0]))]
+
+
+toy = Experiment("toy", "", ("a", "b", "c"), _run, seeds=(0, 1), limit=(200, 100, 120))
+"""
+
+
+def until(condition, seconds):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_killed_then_stopped_then_finished(tmp_path, results, monkeypatch):
+    """The command itself, in a copy of the course with the experiment above, with real workers."""
+    course = Path(module.__file__).parents[1]
+    unneeded = shutil.ignore_patterns("lesson_*", "methods.py", "exercises", "__pycache__")
+    shutil.copytree(course, tmp_path / "embedlab", ignore=unneeded)
+    toy = tmp_path / "embedlab" / "evidence" / "toy.py"
+    toy.write_text(ENDLESS)
+    with (tmp_path / "embedlab" / "fingerprint.py").open("a") as file:
+        file.write('\n\ndef fingerprint():\n    return "f" * 16\n')
+    environment = {"PYTHONPATH": str(tmp_path), "TOY": str(tmp_path), "EMBEDLAB_DEVICE": "cpu"}
+    log, alive = tmp_path / "log", tmp_path / "alive"
+
+    def kept():
+        places = (tmp_path / "build" / "evidence").rglob("*.json")
+        return sorted(f"{p.parent.name}{p.name[0]}" for p in places)
+
+    def silent():
+        alive.unlink(missing_ok=True)
+        time.sleep(0.3)
+        return not alive.exists()
+
+    def ended(number, busy, kept_by_then):
+        """Start with two workers, end it by a signal when both are busy, return what it said."""
+        log.unlink(missing_ok=True)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "embedlab.cli", "evidence", "toy", "--jobs", "2"],
+            cwd=tmp_path,
+            env={**os.environ, **environment, "BUSY": busy},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        try:
+            until(lambda: log.exists() and len(log.read_text().split()) == 3, 240)
+            until(lambda: kept() == kept_by_then, 10)
+            # Ctrl-C reaches the whole group; kill -9 the one process.
+            (os.killpg if number == signal.SIGINT else os.kill)(process.pid, number)
+            until(silent, 5)
+            said = "".join(process.communicate(timeout=60))
+        finally:
+            process.kill()
+        return process.returncode, said
+
+    status, _ = ended(signal.SIGKILL, "a1 b0 b1 c0 c1", ["a0"])
+    assert status == -signal.SIGKILL
+    assert sorted(log.read_text().split()) == ["a0", "a1", "b0"]
+
+    status, said = ended(signal.SIGINT, "b0 b1 c0 c1", ["a0", "a1"])
+    assert status == 130
+    assert sorted(log.read_text().split()) == ["a1", "b0", "b1"]
+    assert "1 of 6 trainings were already there" in said
+    assert f"Stopped: 2 of 6 {GOES_ON}" in said
+    assert "Traceback" not in said
+    assert not (tmp_path / "results" / "digits").exists()
+
+    log.unlink()
+    done = subprocess.run(
+        [sys.executable, "-m", "embedlab.cli", "evidence", "toy", "--jobs", "1"],
+        cwd=tmp_path,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "2 of 6 trainings were already there" in done.stderr
+    assert log.read_text().split() == ["b0", "b1", "c0", "c1"]
+    assert kept() == []
+    resumed = (tmp_path / "results" / "digits" / "toy.json").read_text().splitlines()
+
+    specification = importlib.util.spec_from_file_location("toy", toy)
+    loaded = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(loaded)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(module, "RESULTS", tmp_path / "uninterrupted")
+    monkeypatch.setattr(module, "experiments", lambda: {"toy": loaded.toy})
+    whole = module.run("toy", "digits", jobs=1).read_text().splitlines()
+    timed = [i for i, line in enumerate(whole) if line.startswith(' "seconds"')]
+    assert len(timed) == 1
+    assert [line for i, line in enumerate(resumed) if i not in timed] == [
+        line for i, line in enumerate(whole) if i not in timed
+    ]
 
 
 def test_missing_evidence_is_said(capsys):
@@ -104,15 +375,26 @@ def test_missing_evidence_is_said(capsys):
     assert "No stored evidence 'label-noise' on faces" in capsys.readouterr().out
 
 
-def test_reproduces(capsys):
-    seeds = np.array([-0.02, -0.01, 0.0, 0.01, 0.02])
-    stored = Measure("map", 0.8, {"seed": seeds}, "digits")
-    assert reproduces(Measure("map", 0.79, {}, "digits"), stored, "x").verdict == "holds"
-    assert reproduces(Measure("map", 0.81, {}, "digits"), stored, "x").verdict == "fails"
-    verdict = reproduces(Measure("map", 0.6, {}, "digits"), stored, "x")
-    assert verdict.changed
-    assert "OUTSIDE" in capsys.readouterr().out
-    assert reproduces(Measure("map", 0.6, {}, "faces"), stored, "x") is None
+def test_reproduces(capsys, monkeypatch):
+    monkeypatch.setenv("EMBEDLAB_DEVICE", "cpu")
+    monkeypatch.setattr(module, "fingerprint", lambda: "here")
+    seeds = {"seed": np.array([-0.02, -0.01, 0.0, 0.01, 0.02])}
+    here, elsewhere = (Measure("map", 0.8, seeds, "digits", at) for at in ("here", "elsewhere"))
+
+    def live(value, dataset="digits"):
+        return Measure("map", value, {"image": np.zeros(100)}, dataset)
+
+    for value, stored, verdict, words in (
+        (0.78, here, "holds", "equal to the stored training"),  # that of seed 0
+        (0.79, here, "fails", "NOT EQUAL to the stored training"),
+        (0.81, elsewhere, "holds", "inside ["),
+        (0.6, elsewhere, "fails", "OUTSIDE ["),
+    ):
+        found = reproduces(live(value), stored, "x")
+        assert found.verdict == verdict
+        assert found.changed == (verdict == "fails")
+        assert words in capsys.readouterr().out
+    assert reproduces(live(0.6, "faces"), here, "x") is None
 
 
 # --- what the experiments are made of -----------------------------------------------------------
