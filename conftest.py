@@ -1,3 +1,6 @@
-"""Loads the tolerance plugin wherever pytest is started from."""
+"""Chooses the arithmetic before anything loads NumPy; then loads the comparing plugin."""
 
-pytest_plugins = ["tests.nbval_tolerance"]
+from embedlab.settings import use_reference_arithmetic
+
+use_reference_arithmetic()
+pytest_plugins = ["tests.nbval_compare"]
