@@ -12,7 +12,9 @@ from typing import Annotated
 
 import typer
 
+from embedlab.settings import use_reference_arithmetic
 from embedlab.sources import ROOT
+from embedlab.stopping import stoppable
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -37,6 +39,10 @@ def _prepare() -> None:
     for name in ("EMBEDLAB_DATA", "TORCH_HOME", "HF_HOME"):
         if os.environ.get(name):
             os.environ[name] = str(Path(os.environ[name]).expanduser().resolve())
+    try:
+        use_reference_arithmetic()  # for this process and for those that it starts
+    except ValueError as error:
+        raise _fail(error) from error
 
 
 def _fail(message: object) -> typer.Exit:
@@ -49,8 +55,9 @@ def doctor() -> None:
     """Say what is installed, what this machine has, and which command gets what is missing."""
     from joblib import cpu_count
 
-    from embedlab.device import pick_budget, pick_device
+    from embedlab.device import pick_budget, pick_device, set_threads
     from embedlab.embedders.text import minilm_folder
+    from embedlab.fingerprint import differing, fingerprint, software, stored
     from embedlab.images import EMBEDDED
     from embedlab.sources import data_home, manifest, missing, offline
 
@@ -63,6 +70,12 @@ def doctor() -> None:
     device = pick_device()
     typer.echo(f"\ndevice {device}: {pick_budget(device).name} budget")
     typer.echo(f"cores {cpu_count()}, threads a lesson {os.environ.get('EMBEDLAB_THREADS', '1')}")
+    set_threads()
+    typer.echo(f"arithmetic {fingerprint()}: {'not ' if differing() else ''}the book's")
+    book = stored()["software"]
+    others = [f"{k} {v}, the book's is {book[k]}" for k, v in software().items() if v != book[k]]
+    why = ["the same in every operation", f"differs in {', '.join(differing())}"][bool(differing())]
+    typer.echo("  " + "; ".join([why, *others]))
     typer.echo(f"\ndata folder {data_home()}{' (offline)' if offline() else ''}")
     for name in EMBEDDED:
         typer.echo(f"  {name}: embedded, always there")
@@ -85,18 +98,24 @@ def course(
     dataset: Dataset = None,
     only: Annotated[str | None, typer.Option(help="One lesson, by its number: 02.")] = None,
     jobs: Jobs = None,
+    claims: Annotated[bool, typer.Option("--claims", help="Print each with its interval.")] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Fail where a verdict is not the one on record.")
+    ] = False,
 ) -> None:
     """Run the lessons, then show the scoreboard, the claims and where the pages are."""
-    from embedlab.course import run_course
-
+    dataset = dataset or os.environ.get("EMBEDLAB_DATASET")
     if dataset == "faces":
         raise _fail("faces has two classes, and the lessons need at least five.")
     if dataset and dataset.startswith("folder:"):  # kernels start in notebooks/
         dataset = f"folder:{Path(dataset.removeprefix('folder:')).expanduser().resolve()}"
-    try:
-        status = run_course(dataset, only, jobs)
-    except ValueError as error:
-        raise _fail(error) from error
+    with stoppable():
+        from embedlab.course import run_course
+
+        try:
+            status = run_course(dataset, only, jobs, claims, strict)
+        except ValueError as error:
+            raise _fail(error) from error
     raise typer.Exit(status)
 
 
@@ -137,27 +156,37 @@ def evidence(
         list[str] | None, typer.Option(help="A condition, such as SimCLR; keeps the other rows.")
     ] = None,
 ) -> None:
-    """Run the sweeps, seeds and ablations whose results the lessons draw, and store them."""
-    from embedlab.evidence import experiments, run
-    from embedlab.sources import DataUnavailable
+    """Run the sweeps, seeds and ablations whose results the lessons draw, and store them.
 
-    known = experiments()
-    unknown = sorted(set(names or ()) - set(known))
-    if unknown:
-        raise _fail(f"no such experiment: {', '.join(unknown)}. Use {', '.join(known)}.")
-    if only and len(names or ()) != 1:
-        raise _fail("--only needs the name of one experiment.")
-    refused = []
-    for name in names or known:
-        for where in [dataset] if dataset else known[name].datasets:
-            try:
+    Stopped by Ctrl-C or killed, the same command goes on where it was.
+    """
+    with stoppable():
+        from embedlab.evidence import experiments, run
+        from embedlab.evidence.ledger import forget
+        from embedlab.sources import DataUnavailable
+
+        known = experiments()
+        unknown = sorted(set(names or ()) - set(known))
+        if unknown:
+            raise _fail(f"no such experiment: {', '.join(unknown)}. Use {', '.join(known)}.")
+        if only and len(names or ()) != 1:
+            raise _fail("--only needs the name of one experiment.")
+        refused, done = [], []
+        for name in names or known:
+            for where in [dataset] if dataset else known[name].datasets:
                 typer.echo(f"{name} on {where}: {known[name].about}")
-                typer.echo(f"  written to {run(name, where, jobs, only or None).relative_to(ROOT)}")
-            except ValueError as error:
-                raise _fail(error) from error
-            except DataUnavailable as error:
-                refused.append(f"{name} on {where}")
-                typer.echo(f"  NOT RUN. {error}", err=True)
+                try:
+                    path = run(name, where, jobs, only or None)
+                except ValueError as error:
+                    raise _fail(error) from error
+                except DataUnavailable as error:
+                    refused.append(f"{name} on {where}")
+                    typer.echo(f"  NOT RUN. {error}", err=True)
+                else:
+                    done.append((name, where))
+                    typer.echo(f"  written to {path.relative_to(ROOT)}")
+        for name, where in done:  # not before all is done: who stops the last keeps the first
+            forget(name, where, only or None)
     if refused:
         raise _fail(f"{len(refused)} not run: {', '.join(refused)}")
 
@@ -205,24 +234,32 @@ def scoreboard(
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def test(context: typer.Context) -> None:
     """Lint, then run the unit tests and every lesson under nbval. Extra words go to pytest."""
-    from embedlab.course import STRIP
+    with stoppable():
+        from embedlab.course import STRIP
 
-    # The stored outputs are those of the embedded data on a CPU.
-    environment = {**os.environ, "EMBEDLAB_DEVICE": "cpu"}
-    for name in ("EMBEDLAB_DATASET", "EMBEDLAB_RECORD", "EMBEDLAB_THREADS"):
-        environment.pop(name, None)
-    notebooks = sorted(str(p.relative_to(ROOT)) for p in (ROOT / "notebooks").glob("*.ipynb"))
-    steps = [
-        ["ruff", "check", "."],
-        ["ruff", "format", "--check", "."],
-        ["nbstripout", *STRIP, "--verify", *notebooks],
-        ["pytest", "-n", "auto", "--dist", "loadfile", *context.args],
-    ]
-    for module, *words in steps:
-        typer.echo(f"$ {' '.join([module, *words])}")
-        done = subprocess.run([sys.executable, "-m", module, *words], cwd=ROOT, env=environment)
-        if done.returncode:
-            raise typer.Exit(done.returncode)
+        # The stored outputs are those of the embedded data on a CPU.
+        environment = {**os.environ, "EMBEDLAB_DEVICE": "cpu"}
+        for name in ("EMBEDLAB_DATASET", "EMBEDLAB_RECORD", "EMBEDLAB_THREADS"):
+            environment.pop(name, None)
+        notebooks = sorted(str(p.relative_to(ROOT)) for p in (ROOT / "notebooks").glob("*.ipynb"))
+        steps = [
+            ["ruff", "check", "."],
+            ["ruff", "format", "--check", "."],
+            ["nbstripout", *STRIP, "--verify", *notebooks],
+            ["pytest", "-n", "auto", "--dist", "loadfile", *context.args],
+        ]
+        for module, *words in steps:
+            command = [sys.executable, "-m", module, *words]
+            try:
+                typer.echo(f"$ {' '.join(command[2:])}")
+                # In a session of its own it gets no Ctrl-C, and so leaves no kernel without parent.
+                status = subprocess.Popen(
+                    command, cwd=ROOT, env=environment, start_new_session=True
+                ).wait()
+            except KeyboardInterrupt:
+                raise KeyboardInterrupt(f"Stopped in step {module}.") from None
+            if status:
+                raise typer.Exit(status)
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
@@ -254,15 +291,55 @@ def refresh(
 
 
 @app.command()
+def calibrate(
+    only: Annotated[str | None, typer.Option(help="One lesson, by its number: 02.")] = None,
+    check: Annotated[
+        bool, typer.Option(help="Ten runs that the limits have not seen must stay within them.")
+    ] = False,
+    jobs: Jobs = None,
+) -> None:
+    """Measure how far honest runs on other machines lie apart, for machines unlike the book's."""
+    from embedlab.calibrate import calibrate as run
+    from embedlab.course import lessons
+
+    with stoppable():
+        bad = run(lessons(only), check, jobs)
+    for line in bad:
+        typer.echo(line)
+    typer.echo(f"{len(bad)} cells {'outside their limits' if check else 'that no limit can help'}")
+    raise typer.Exit(bool(bad))
+
+
+@app.command()
 def mutants(
     lesson: Annotated[str | None, typer.Option(help="Only those of one lesson: 02.")] = None,
+    name: Annotated[list[str] | None, typer.Option(help="Only this mutant.")] = None,
+    native: Annotated[bool, typer.Option(help="Off the reference arithmetic.")] = False,
     jobs: Jobs = None,
 ) -> None:
     """Break the course on purpose, in a copy, and show that its tests notice each time."""
     sys.path.insert(0, str(ROOT))  # the tests are beside the package, not in it
     from tests.mutants import run_all
 
-    raise typer.Exit(run_all(lesson, jobs))
+    with stoppable():
+        status = run_all(lesson, jobs, native, name or ())
+    raise typer.Exit(status)
+
+
+@app.command()
+def anywhere(
+    whole: Annotated[bool, typer.Option(help="More lessons, on the Intel one: hours.")] = False,
+) -> None:
+    """Show that emulated processors, Intel and AMD, give the same numbers to the last digit."""
+    sys.path.insert(0, str(ROOT))
+    from tests.anywhere import run_all
+
+    with stoppable():
+        try:
+            status = run_all(whole)
+        except OSError as error:
+            raise _fail(error) from error
+    raise typer.Exit(status)
 
 
 if __name__ == "__main__":

@@ -7,8 +7,9 @@ import os
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, wait
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
 
 import nbformat
@@ -17,15 +18,15 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from nbconvert import HTMLExporter
 from nbconvert.preprocessors import TagRemovePreprocessor
-from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from embedlab.claims import Verdict
-from embedlab.evidence.methods import METHODS
-from embedlab.scoreboard import MEASURES, Row
+from embedlab.compare import differs
+from embedlab.scoreboard import MEASURES, Row, stored_rows
 from embedlab.sources import ROOT
+from embedlab.stopping import pool
+from embedlab.verdicts import VERDICTS, Verdict
 
 NOTEBOOKS = ROOT / "notebooks"
 TEMPLATES = Path(__file__).parent / "templates"
@@ -41,29 +42,37 @@ class Run:
     ----------
     path : pathlib.Path
         The committed notebook, which is only read.
-    cells, done : int
-        Code cells in it, and executed so far.
+    notebook : nbformat.NotebookNode
+        The copy that is executed.
+    done : int
+        Code cells executed so far.
     seconds : float
     error : str
         Empty, or the cell and what it raised.
+    differing : int
+        Cells whose outputs are not the stored ones to the last digit; 0 where one failed.
     claims : list of Verdict
     rows : list of Row
-    html : pathlib.Path or None
     """
 
     path: Path
-    cells: int = 0
+    notebook: nbformat.NotebookNode
     done: int = 0
     seconds: float = 0.0
     error: str = ""
+    differing: int = 0
     claims: list[Verdict] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
-    html: Path | None = None
 
     @property
-    def name(self) -> str:
-        """The notebook's name without its ending."""
-        return self.path.stem
+    def code(self) -> list[nbformat.NotebookNode]:
+        """The code cells."""
+        return [cell for cell in self.notebook.cells if cell.cell_type == "code"]
+
+    def line(self, state: str) -> Text:
+        """The lesson's name, cells done, seconds, and a word of how it stands."""
+        done = f"{self.done:>3}/{len(self.code)} cells"
+        return Text(f"{self.path.stem:<40} {done} {self.seconds:>6.1f} s  {state}")
 
 
 def lesson_number(path: Path) -> str:
@@ -112,60 +121,61 @@ def _client(notebook, path: Path) -> NotebookClient:
         timeout=CELL_TIMEOUT,
         kernel_name="python3",
         record_timing=False,
+        coalesce_streams=True,  # or what is printed is cut where the kernel's buffer was
         extra_arguments=["--log-level=ERROR"],  # ipykernel's note on unencrypted TCP, every time
         resources={"metadata": {"path": str(path.parent)}},
     )
 
 
 def run_lesson(path: Path, folder: Path, environment: dict[str, str], tick) -> Run:
-    """Execute a copy of a notebook below `folder` and export it as a page.
+    """Execute a copy of a notebook; what it claims and scores is recorded below `folder`.
 
     Parameters
     ----------
     path : pathlib.Path
     folder : pathlib.Path
-        Gets the executed copy, and ``html/``.
     environment : dict of str to str
         Of the lesson's kernel.
     tick : callable
-        Called with the :class:`Run` after each cell.
+        Called with the :class:`Run` after each quarter of the cells but the last.
 
     Returns
     -------
     Run
     """
-    notebook = nbformat.read(path, as_version=4)
-    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    for cell in code:  # below a failing cell the page must not show what was stored
+    run, start = Run(path, nbformat.read(path, as_version=4)), time.perf_counter()
+    stored, n = [cell.outputs for cell in run.code], len(run.code)
+    for cell in run.code:  # below a failing cell the page must not show what was stored
         cell.outputs, cell.execution_count = [], None
-    run, start = Run(path, cells=len(code)), time.perf_counter()
     log = folder / f"{path.stem}.jsonl"
     log.unlink(missing_ok=True)
 
     def executed(cell, cell_index, execute_reply):
         run.done += 1
         run.seconds = time.perf_counter() - start
-        tick(run)
+        if 4 * (run.done - 1) // n < 4 * run.done // n < 4:
+            tick(run)
 
-    client = _client(notebook, path)
+    client = _client(run.notebook, path)
     client.on_cell_executed = executed
     try:
         client.execute(env={**environment, "EMBEDLAB_RECORD": str(log), "TQDM_DISABLE": "1"})
+        run.differing = sum(
+            differs(old, cell.outputs)
+            for old, cell in zip(stored, run.code, strict=True)
+            if "nbval-ignore-output" not in cell.metadata.get("tags", [])
+        )
     except CellExecutionError as error:
-        run.error = f"cell {run.done} of {run.cells}: {error.ename}: {error.evalue}"
+        run.error = f"cell {run.done} of {n}: {error.ename}: {error.evalue}"
     except Exception as error:  # a dead kernel or a time-out: this lesson's failure, not the run's
-        run.error = f"cell {run.done + 1} of {run.cells}: {type(error).__name__}: {error}"
+        run.error = f"cell {run.done + 1} of {n}: {type(error).__name__}: {error}"
     run.seconds = time.perf_counter() - start
-    nbformat.write(notebook, folder / path.name)
-    run.html = export(notebook, folder / "html" / f"{path.stem}.html")
-    if log.is_file():
-        for line in log.read_text(encoding="utf-8").splitlines():
-            entry = json.loads(line)
-            kind = entry.pop("kind")
-            if kind == "claim":
-                run.claims.append(Verdict(**entry))
-            else:
-                run.rows.append(Row.from_dict(entry))
+    for line in log.read_text(encoding="utf-8").splitlines() if log.is_file() else []:
+        entry = json.loads(line)
+        if entry.pop("kind") == "claim":
+            run.claims.append(Verdict(**entry))
+        else:
+            run.rows.append(Row.from_dict(entry))
     return run
 
 
@@ -218,139 +228,193 @@ def export(notebook, target: Path) -> Path:
     target.parent.mkdir(parents=True, exist_ok=True)
     # Links between lessons lead to pages, as their notebooks do to notebooks.
     page = page.replace('.ipynb"', '.html"').replace('glossary.md"', 'glossary.html"')
-    target.write_text(page, encoding="utf-8")
-    return target
+    return _write_whole(target, page)
 
 
-def run_course(dataset: str | None, only: str | None, jobs: int | None) -> int:
+def _write_whole(target: Path, text: str) -> Path:
+    """Write a file so that a run that is stopped leaves the old one or the new one."""
+    part = target.with_name(f"{target.name}.part")
+    part.write_text(text, encoding="utf-8")
+    return part.replace(target)
+
+
+def run_course(
+    dataset: str | None = None,
+    only: str | None = None,
+    jobs: int | None = None,
+    every_claim: bool = False,
+    strict: bool = False,
+) -> int:
     """Run lessons, show progress, sum up.
 
     Parameters
     ----------
-    dataset : str or None
+    dataset : str, optional
         Replaces each lesson's own image set.
-    only : str or None
+    only : str, optional
         Beginning of one lesson's name.
-    jobs : int or None
+    jobs : int, optional
         Lessons at a time; default one a core.
+    every_claim : bool
+        Print each claim with its interval, where else each id has one line.
+    strict : bool
+        A verdict that is not the one on record counts as a failure.
 
     Returns
     -------
     int
-        Exit status: 0 where every lesson ran and no verdict on record changed.
+        Exit status: 0 where every lesson ran.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        Says what was done. No further lesson is begun, but kernels are left to the caller to end.
     """
-    console = Console()
-    paths = lessons(only)
-    label = (dataset or "embedded").replace(":", "_").replace("/", "_")
-    folder = ROOT / "build" / "course" / label
-    (folder / "html").mkdir(parents=True, exist_ok=True)
+    console, paths = Console(), lessons(only)
+    folder = ROOT / "build" / "course" / (dataset or "embedded").replace(":", "_").replace("/", "_")
+    pages = folder / "html"
+    pages.mkdir(parents=True, exist_ok=True)
     glossary = nbformat.v4.new_markdown_cell((NOTEBOOKS / "glossary.md").read_text("utf-8"))
-    export(nbformat.v4.new_notebook(cells=[glossary]), folder / "html" / "glossary.html")
-    environment = dict(os.environ)
-    if dataset:
-        environment["EMBEDLAB_DATASET"] = dataset
+    export(nbformat.v4.new_notebook(cells=[glossary]), pages / "glossary.html")
+    environment = {**os.environ, **({"EMBEDLAB_DATASET": dataset} if dataset else {})}
     jobs = jobs or min(len(paths), cpu_count())
-    console.print(f"{len(paths)} lessons, {jobs} at a time, one thread each.")
-    progress = _Progress(console)
+    console.print(f"{_count(len(paths), 'lesson')}, {jobs} at a time, one thread each.")
+
+    def tick(run: Run) -> None:
+        console.print(run.line("…"))
+
     runs: dict[Path, Run] = {}
-    with ThreadPoolExecutor(jobs) as pool:
-        waiting = {
-            pool.submit(run_lesson, path, folder, environment, progress.tick): path
-            for path in paths
-        }
-        for future in as_completed(waiting):
-            run = runs[waiting[future]] = future.result()
-            progress.finished(run)
-    ordered = [runs[path] for path in paths]
-    return summary(console, ordered, folder)
+    with pool(jobs) as threads:
+        try:
+            left = {threads.submit(run_lesson, path, folder, environment, tick) for path in paths}
+            while left:  # on Windows no Ctrl-C ends a wait that has no time-out
+                done, left = wait(left, timeout=0.5, return_when=FIRST_COMPLETED)
+                for run in [future.result() for future in done]:
+                    _write_whole(folder / run.path.name, nbformat.writes(run.notebook))
+                    export(run.notebook, pages / f"{run.path.stem}.html")
+                    runs[run.path] = run
+                    console.print(run.line("FAILED" if run.error else "done"))
+            ordered = [runs[path] for path in paths]
+            summary(console, ordered, embedded=not dataset, every_claim=every_claim)
+        except KeyboardInterrupt:
+            where = f"; their pages are in {pages}" if runs else "."
+            raise KeyboardInterrupt(
+                f"Stopped: {len(runs)} of {_count(len(paths), 'lesson')} had run{where}"
+            ) from None
+    failed = sum(bool(run.error) for run in ordered)
+    console.print(
+        f"{len(runs) - failed} of {_count(len(runs), 'lesson')} ran. Pages: {pages}",
+        soft_wrap=True,
+    )
+    changed = any(claim.changed for run in ordered for claim in run.claims)
+    return int(failed > 0 or (strict and changed))
 
 
-class _Progress:
-    """A line a lesson: name, cells done, seconds. In a log, one at a quarter of the cells each."""
-
-    def __init__(self, console: Console):
-        self.console = console
-        self.said: dict[str, int] = {}
-
-    def tick(self, run: Run) -> None:
-        quarter = 4 * run.done // max(1, run.cells)
-        if self.said.get(run.name, 0) < quarter < 4:
-            self.said[run.name] = quarter
-            self.line(run, "…")
-
-    def finished(self, run: Run) -> None:
-        self.line(run, "FAILED" if run.error else "done")
-
-    def line(self, run: Run, state: str) -> None:
-        self.console.print(
-            Text(f"{run.name:<40} {run.done:>3}/{run.cells} cells {run.seconds:>6.1f} s  {state}")
-        )
+def _count(n: int, noun: str) -> str:
+    return f"{n} {noun}{'' if n == 1 else 's'}"
 
 
-def summary(console: Console, runs: list[Run], folder: Path) -> int:
-    """Print the scoreboard, the claims, the failures and where the pages are.
+def summary(console: Console, runs: list[Run], embedded: bool, every_claim: bool = False) -> None:
+    """Print scoreboard, claims and failures, and whether the numbers are the book's.
 
     Parameters
     ----------
     console : rich.console.Console
     runs : list of Run
-    folder : pathlib.Path
-
-    Returns
-    -------
-    int
-        Exit status.
+    embedded : bool
+        On the data that the book's numbers come from.
+    every_claim : bool
+        See :func:`run_course`.
     """
+    methods = stored_rows()  # sweeps and controls of one lesson are shown there
     board: dict[str, dict[str, Row]] = {}
     for run in runs:
         for row in run.rows:
-            if row.name in METHODS:  # sweeps and controls of one lesson are shown there
+            if row.name in methods and "shuffled" not in row.dataset:
                 board.setdefault(row.dataset, {}).setdefault(row.name, row)
     for dataset, rows in board.items():
-        if "shuffled" not in dataset:
-            console.print(rich_table(list(rows.values()), dataset))
-    changed = print_claims(console, [claim for run in runs for claim in run.claims])
+        console.print(rich_table(list(rows.values()), dataset), "")
+    claims = [claim for run in runs for claim in run.claims]
+    if claims:
+        console.print(claims_table(claims) if every_claim else claims_counted(claims), "")
+    changed = [claim for claim in claims if claim.changed]
+    for claim in changed:
+        line = f"CHANGED {claim.id}: {claim.verdict}, on record {claim.expected}: {claim.text}"
+        console.print(_one_line(line))
+    if changed:
+        console.print(
+            "A difference close to its margin can fall on the other side of it on another machine."
+        )
     failed = [run for run in runs if run.error]
     for run in failed:
-        console.print(Text(f"FAILED {run.name}, {run.error}", style="bold red"))
-    for claim in changed:
-        console.print(
-            Text(f"CHANGED {claim.id} {claim.text}: {claim.verdict}, on record {claim.expected}"),
-            style="bold red",
-        )
-    console.print(Text(f"Pages: {folder / 'html'}"))
-    console.print(f"{len(runs) - len(failed)} lessons ran, {len(failed)} failed.")
-    return 1 if failed or changed else 0
+        console.print(Text(f"FAILED {run.path.stem}, {run.error}", style="bold red"))
+    if embedded and not failed:
+        console.print(_exactness(runs))
 
 
-def print_claims(console: Console, claims: list[Verdict]) -> list[Verdict]:
-    """Print claims with interval and verdict; give those whose verdict is not the one on record.
+def _exactness(runs: list[Run]) -> str:
+    cells, where = sum(run.differing for run in runs), sum(run.differing > 0 for run in runs)
+    if not cells:
+        return "Every number and picture is the book's, to the last digit."
+    return (
+        f"{_count(cells, 'cell')} of {_count(where, 'lesson')} differ{'s' * (cells == 1)} from the "
+        "book in last digits or pictures: this machine computes with other kernels (see embedlab "
+        "doctor)."
+    )
+
+
+def claims_counted(claims: list[Verdict]) -> Table:
+    """How many claims of each id hold, fail, are undecided, changed; two ids a line.
 
     Parameters
     ----------
-    console : rich.console.Console
     claims : list of Verdict
 
     Returns
     -------
-    list of Verdict
+    rich.table.Table
     """
-    table = Table("claim", "", "difference", "95% interval", "verdict", title="Claims")
+    rows = []
+    for id in sorted({claim.id for claim in claims}, key=lambda id: (len(id), id)):
+        mine = [claim for claim in claims if claim.id == id]
+        verdicts = [claim.verdict for claim in mine]
+        counts = *map(verdicts.count, VERDICTS), sum(claim.changed for claim in mine)
+        rows.append([id, *(str(count or "") for count in counts)])
+    half = (len(rows) + 1) // 2
+    names = ("claims", *VERDICTS, "changed")
+    out = Table(*names, "  ", *names, box=None, padding=(0, 1, 0, 0), pad_edge=False)
+    for left, right in zip_longest(rows[:half], rows[half:], fillvalue=()):
+        out.add_row(*left, "", *right)
+    for column in out.columns:
+        column.justify = "left" if column.header == "claims" else "right"
+    return out
+
+
+def claims_table(claims: list[Verdict]) -> Table:
+    """Every claim with its interval and verdict.
+
+    Parameters
+    ----------
+    claims : list of Verdict
+
+    Returns
+    -------
+    rich.table.Table
+    """
+    out = Table("claim", "", "difference", "95% interval", "verdict", title="Claims")
     for claim in claims:
-        table.add_row(
+        out.add_row(
             claim.id,
             claim.text,
             f"{claim.value:+.3f}",
             f"{claim.low:+.3f} {claim.high:+.3f}",
             claim.verdict + (f" (on record: {claim.expected})" if claim.changed else ""),
         )
-    if claims:
-        console.print(table)
-    return [claim for claim in claims if claim.changed]
+    return out
 
 
 def rich_table(rows: list[Row], dataset: str) -> Table:
-    """The scoreboard for a terminal of eighty columns: each value above its 95% interval.
+    """The scoreboard for a terminal of eighty columns, a line a method.
 
     Parameters
     ----------
@@ -360,19 +424,26 @@ def rich_table(rows: list[Row], dataset: str) -> Table:
     Returns
     -------
     rich.table.Table
+        Best mAP first; each value with its 95% interval, and a star where labels were used.
     """
-    out = Table(
-        "method", "labels", *MEASURES.values(), "length", "fit", title=f"Scoreboard: {dataset}"
-    )
-    out.box, out.padding = box.SIMPLE_HEAD, (0, 1, 0, 0)
-    out.show_edge, out.columns[0].max_width = False, 14
+    out = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
+    out.add_column(_one_line(f"{dataset} (*: with labels)"))
+    for title in ("length", *MEASURES.values()):
+        out.add_column(title, justify="right", no_wrap=True)
     for row in sorted(rows, key=lambda row: -row.map.value):
         measures = [row.measures[key] for key in MEASURES]
         out.add_row(
-            row.name,
-            "yes" if row.supervision == "labels" else "no",
-            *(f"{m.value:.3f}\n[dim]{m.low:.2f}–{m.high:.2f}[/dim]" for m in measures),
+            _one_line(row.name + "*" * (row.supervision == "labels")),
             str(row.n_components),
-            f"{row.fit_seconds:.1f} s",
+            *(f"{_short(m.value)} [dim]{_short(m.low)}–{_short(m.high)}[/dim]" for m in measures),
         )
     return out
+
+
+def _one_line(text: str) -> Text:
+    return Text(text, no_wrap=True, overflow="ellipsis")
+
+
+def _short(share: float) -> str:
+    """A number between 0 and 1 without its leading zero."""
+    return f"{share:.2f}".removeprefix("0")

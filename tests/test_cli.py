@@ -1,10 +1,15 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 
+import nbformat
+import psutil
 import pytest
 from typer.testing import CliRunner
 
@@ -93,11 +98,14 @@ def test_readme_shows_the_stored_scoreboard():
 def test_test_runs_every_step_on_the_cpu_and_stops_at_the_first_failure(monkeypatch):
     seen = []
 
-    def run(command, cwd, env):
-        seen.append((command[2], env))
-        return subprocess.CompletedProcess(command, 3 if command[2] == "nbstripout" else 0)
+    class Step:
+        def __init__(self, command, cwd, env, start_new_session):
+            seen.append((command[2], env))
 
-    monkeypatch.setattr(cli.subprocess, "run", run)
+        def wait(self):
+            return 3 if seen[-1][0] == "nbstripout" else 0
+
+    monkeypatch.setattr(cli.subprocess, "Popen", Step)
     done = invoke("test", EMBEDLAB_DATASET="faces")
     assert done.exit_code == 3
     assert [name for name, _ in seen] == ["ruff", "ruff", "nbstripout"]
@@ -132,3 +140,73 @@ def test_lab_opens_the_first_lesson_without_the_news(monkeypatch):
     folder = seen["env"]["JUPYTER_CONFIG_PATH"].split(os.pathsep)[0]
     config = Path(folder, "labconfig", "page_config.json").read_text()
     assert "apputils-extension:announcements" in config
+
+
+# The command line in another folder. Where pytest runs in the background, SIGINT is ignored.
+STOPPABLE = """
+import signal, sys
+from pathlib import Path
+from embedlab import cli, course
+signal.signal(signal.SIGINT, signal.default_int_handler)
+cli.ROOT = course.ROOT = Path(sys.argv[1])
+course.NOTEBOOKS = course.ROOT / "notebooks"
+cli.app(sys.argv[2:])
+"""
+SLOW = """import os
+import time
+from pathlib import Path
+
+Path(os.environ["STARTED"]).touch()
+time.sleep(100)"""
+
+
+def processes(root):
+    """All that were started for the course in `root`, by their environment."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if process.environ().get("STARTED") == f"{root / 'started'}":
+                found.append(process)
+    return found
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there are no process groups")
+@pytest.mark.parametrize(
+    ("words", "when", "number", "said"),
+    [
+        ("course --jobs 1", "running", signal.SIGINT, "Stopped: 1 of 3 lessons had run; their"),
+        ("course --only 01", "starting", signal.SIGTERM, "Stopped: 0 of 1 lesson had run."),
+        ("test --nbval -n 1", "running", signal.SIGINT, "Stopped in step pytest."),
+    ],
+)
+def test_a_signal_ends_everything_within_three_seconds(tmp_path, words, when, number, said):
+    notebooks = tmp_path / "notebooks"
+    notebooks.mkdir()
+    (notebooks / "glossary.md").write_text("# Glossary\n")
+    for name, source in (("00_quick", "1"), ("01_slow", SLOW), ("02_never", SLOW)):
+        cells = [nbformat.v4.new_code_cell(source)] * (name != "02_never" or "course" in words)
+        nbformat.write(nbformat.v4.new_notebook(cells=cells), notebooks / f"{name}.ipynb")
+    started = tmp_path / "started"
+    child = subprocess.Popen(
+        [sys.executable, "-c", STOPPABLE, str(tmp_path), *words.split()],
+        env={**os.environ, "STARTED": str(started)},
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        while not (started.exists() if when == "running" else processes(tmp_path)[1:]):
+            assert child.poll() is None
+            time.sleep(0.05)
+        start = time.monotonic()
+        os.killpg(child.pid, number)
+        out = child.communicate(timeout=60)[0]
+        seconds = time.monotonic() - start
+    finally:
+        left = processes(tmp_path)
+        for process in left:
+            process.kill()
+    assert child.returncode == 130
+    assert said in out
+    assert seconds < 3
+    assert not left

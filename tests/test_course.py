@@ -1,34 +1,40 @@
 from __future__ import annotations
 
+import io
 import re
+from pathlib import Path
 
 import nbformat
 import pytest
+from rich.console import Console
 
 from embedlab import course
-from embedlab.claims import Verdict
+from embedlab.scoreboard import stored_rows
+from embedlab.verdicts import Verdict
 
 
-def write(folder, name, *sources):
+def write(folder, name, *sources, printed="fine\n", **metadata):
     cells = [nbformat.v4.new_markdown_cell(f"# {name}")]
     cells += [nbformat.v4.new_code_cell(s) for s in sources]
+    cells[-1].outputs = [nbformat.v4.new_output("stream", name="stdout", text=printed)]
+    cells[-1].metadata.update(metadata)
     nbformat.write(nbformat.v4.new_notebook(cells=cells), folder / f"{name}.ipynb")
 
 
 @pytest.fixture
 def small_course(tmp_path, monkeypatch):
-    """A course of two lessons, one of which fails."""
+    """A course of three lessons: one fails, and one has another verdict than on record."""
     notebooks = tmp_path / "notebooks"
     notebooks.mkdir()
     (notebooks / "glossary.md").write_text("# Glossary\n")
     claim = (
-        "from embedlab.claims import record\n"
+        "from embedlab.verdicts import record\n"
         "record('claim', id='C0', text='said', value=0.1, low=0.05, high=0.15, margin=0.02,"
         " verdict='holds', expected={expected!r})"
     )
     write(notebooks, "00_good", claim.format(expected="holds"), "print('fine')")
     write(notebooks, "01_bad", "print('before')", "1 / 0", "print('after')")
-    write(notebooks, "02_changed", claim.format(expected="fails"))
+    write(notebooks, "02_changed", claim.format(expected="fails"), "print('fine')")
     monkeypatch.setattr(course, "NOTEBOOKS", notebooks)
     monkeypatch.setattr(course, "ROOT", tmp_path)
     return tmp_path
@@ -40,8 +46,9 @@ def test_a_failing_lesson_is_named_and_the_others_run(small_course, capsys):
     out = capsys.readouterr().out
     assert re.search(r"FAILED 01_bad, cell 2 of 3: ZeroDivisionError: division by zero", out)
     assert re.search(r"00_good +2/2 cells +[\d.]+ s  done", out)
-    assert "CHANGED C0" in out
-    assert "2 lessons ran, 1 failed" in out
+    assert "CHANGED C0: holds, on record fails: said" in out
+    assert "2 of 3 lessons ran" in out
+    assert "the book" not in out
     assert str(small_course / "build") in out.replace("\n", "")
     after = {p: p.read_bytes() for p in (small_course / "notebooks").iterdir()}
     assert after == before
@@ -55,12 +62,29 @@ def test_a_failing_lesson_is_named_and_the_others_run(small_course, capsys):
 
 
 def test_only_one_lesson_and_status_zero(small_course, capsys):
-    assert course.run_course(None, "00", None) == 0
-    assert "1 lessons ran, 0 failed" in capsys.readouterr().out
+    assert course.run_course(only="00") == 0
+    out = capsys.readouterr().out
+    assert "1 of 1 lesson ran" in out
+    assert "Every number and picture is the book's, to the last digit." in out
 
 
-def test_a_changed_verdict_alone_sets_the_status(small_course):
-    assert course.run_course(None, "02", 1) == 1
+def test_a_changed_verdict_sets_the_status_only_where_that_is_asked_for(small_course, capsys):
+    assert course.run_course(only="02") == 0
+    assert "A difference close to its margin" in capsys.readouterr().out
+    assert course.run_course(only="02", strict=True) == 1
+    assert "CHANGED C0" in capsys.readouterr().out
+
+
+def test_cells_that_are_not_the_book_s_are_counted(small_course, capsys):
+    notebooks = small_course / "notebooks"
+    write(notebooks, "03_other", "print('0.123')", printed="0.124\n")
+    write(notebooks, "04_own", "print('mine')", printed="", tags=["nbval-ignore-output"])
+    assert course.run_course(only="03") == 0
+    assert "1 cell of 1 lesson differs from the book" in capsys.readouterr().out
+    assert course.run_course(only="04") == 0
+    assert "Every number and picture is the book's" in capsys.readouterr().out
+    assert course.run_course("photo-crops", only="03") == 0
+    assert "the book" not in capsys.readouterr().out
 
 
 def test_unknown_lesson():
@@ -100,12 +124,46 @@ def test_refresh_leaves_a_failing_notebook_as_it_was(small_course):
     assert path.read_bytes() == before
 
 
-def test_summary_prints_claims_with_intervals(capsys):
-    from rich.console import Console
+def printed(table, width=80):
+    console = Console(width=width, record=True, file=io.StringIO())
+    console.print(table)
+    return console.export_text()
 
-    verdict = Verdict("C1", "text", 0.1, 0.05, 0.15, 0.02, "holds", "holds")
-    assert course.print_claims(Console(width=120), [verdict]) == []
-    out = capsys.readouterr().out
-    assert "+0.100" in out
-    assert "+0.050 +0.150" in out
-    assert "holds" in out
+
+def test_claims_are_counted_by_id_or_listed_with_intervals():
+    verdicts = [
+        Verdict("C10", "text", 0.1, 0.05, 0.15, 0.02, verdict, "holds")
+        for verdict in ("holds", "holds", "fails", "undecided")
+    ]
+    verdicts.append(Verdict("C9", "text", 0.1, 0.05, 0.15, 0.02, "holds", None))
+    lines = [line.split() for line in printed(course.claims_counted(verdicts)).splitlines()]
+    assert lines[0] == 2 * ["claims", "holds", "fails", "undecided", "changed"]
+    assert lines[1] == ["C9", "1", "C10", "2", "1", "1", "2"]
+    listed = printed(course.claims_table(verdicts), width=120)
+    for word in ("+0.100", "+0.050 +0.150", "fails (on record: holds)"):
+        assert word in listed
+
+
+def test_the_scoreboard_takes_a_line_a_method():
+    rows = list(stored_rows().values())
+    lines = printed(course.rich_table(rows, "digits")).splitlines()
+    assert len(lines) == len(rows) + 1
+    assert all("…" not in line for line in lines)
+    best = max(rows, key=lambda row: row.map.value).map
+    assert lines[1].endswith(f"{best.value:.2f} {best.low:.2f}–{best.high:.2f}".replace("0.", "."))
+
+
+def test_the_end_of_the_whole_course_fits_two_screens():
+    """Every stored row, 24 claim ids, three changed verdicts, other last digits."""
+    run = course.Run(Path("00_all.ipynb"), nbformat.v4.new_notebook(), differing=12)
+    run.rows = list(stored_rows().values())
+    run.claims = [
+        Verdict(f"C{i}", "long " * 20, 0.1, 0.05, 0.15, 0.02, "holds", "fails" if i < 3 else None)
+        for i in range(24)
+    ]
+    console = Console(width=80, record=True, file=io.StringIO())
+    course.summary(console, [run], embedded=True)
+    lines = console.export_text().splitlines()
+    assert len(lines) + 2 <= 2 * 24  # the last line, which holds a path, may take two
+    assert sum(line.startswith("CHANGED C") for line in lines) == 3
+    assert "12 cells of 1 lesson differ from the book" in " ".join(lines)
