@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: course test lab evidence mutants doctor benchmarks clean
+.PHONY: course test lab evidence mutants anywhere doctor benchmarks clean
 
 course: .venv/ready
 	$(BIN)/embedlab course
@@ -18,6 +18,9 @@ evidence: .venv/ready
 
 mutants: .venv/ready
 	$(BIN)/embedlab mutants
+
+anywhere: .venv/ready
+	$(BIN)/embedlab anywhere $(if $(WHOLE),--whole)
 
 doctor: .venv/ready
 	$(BIN)/embedlab doctor

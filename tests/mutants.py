@@ -13,12 +13,15 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import nbformat
 from joblib import cpu_count
+
+from embedlab.settings import REFERENCE
+from embedlab.stopping import pool
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -128,6 +131,38 @@ MUTANTS = (
         'return layers["c5" if self.layer == "fc84" else self.layer].flatten(1)',
     ),
     Mutant(
+        "logits in place of fc84",
+        ("02",),
+        "embedlab/embedders/lenet.py",
+        "return layers[self.layer].flatten(1)",
+        'return layers["logits" if self.layer == "fc84" else self.layer].flatten(1)',
+    ),
+    Mutant(
+        "LeNet-5 taught with a tenth of wrong labels",
+        ("02",),
+        "embedlab/embedders/lenet.py",
+        "images, target = as_tensor(X).to(device), as_tensor(target).to(device)",
+        "target = np.where(np.arange(len(X)) % 10 + (self.embed_dim != 84), target, "
+        "(target + 1) % len(classes))\n"
+        "        images, target = as_tensor(X).to(device), as_tensor(target).to(device)",
+    ),
+    Mutant(
+        "LeNet-5 of nine units taught with a tenth of wrong labels",
+        ("02",),
+        "embedlab/embedders/lenet.py",
+        "images, target = as_tensor(X).to(device), as_tensor(target).to(device)",
+        "target = np.where(np.arange(len(X)) % 10 + (self.embed_dim != 9), target, "
+        "(target + 1) % len(classes))\n"
+        "        images, target = as_tensor(X).to(device), as_tensor(target).to(device)",
+    ),
+    Mutant(
+        "nine tenths of the epochs",
+        ("02", "03", "04", "05", "05b", "06"),
+        "embedlab/embedders/network.py",
+        "epochs=epochs,",
+        "epochs=epochs * 9 // 10,",
+    ),
+    Mutant(
         "an untrained network passed off as trained",
         ("02", "04", "05", "05b", "06"),
         "embedlab/embedders/network.py",
@@ -225,6 +260,13 @@ MUTANTS = (
         "embedlab/embedders/simclr.py",
         "logits = logits.masked_fill(itself, -torch.inf)",
         "logits = logits + 0 * itself",
+    ),
+    Mutant(
+        "half the temperature",
+        ("04",),
+        "embedlab/embedders/simclr.py",
+        "logits = z @ z.T / temperature",
+        "logits = z @ z.T / (temperature / 2)",
     ),
     Mutant(
         "NT-Xent without its temperature",
@@ -511,8 +553,11 @@ def _hide_sources(path: Path) -> None:
     nbformat.write(notebook, path)
 
 
-def first_red_cell(mutant: Mutant | None, lesson: str) -> str:
-    """Run a lesson from a mutated copy; the first cell that fails, or "" if none does."""
+def first_red_cell(mutant: Mutant | None, lesson: str, native: bool = False) -> str:
+    """Run a lesson from a mutated copy; the first cell that fails, or "" if none does.
+
+    With `native` it runs off the reference arithmetic, so within the measured limits.
+    """
     with tempfile.TemporaryDirectory(prefix="mutant-") as folder:
         copy = Path(folder)
         tracked = ["embedlab", "notebooks", "results", "tests", "data/manifest.toml"]
@@ -531,6 +576,9 @@ def first_red_cell(mutant: Mutant | None, lesson: str) -> str:
         environment = {**os.environ, "PYTHONPATH": folder, "EMBEDLAB_DEVICE": "cpu"}
         for name in ("EMBEDLAB_DATASET", "EMBEDLAB_RECORD", "EMBEDLAB_THREADS"):
             environment.pop(name, None)
+        if native:
+            environment = {k: v for k, v in environment.items() if k not in REFERENCE}
+            environment["EMBEDLAB_ARITHMETIC"] = "native"
         command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider"]
         done = subprocess.run(
             [*command, str(notebook)], cwd=copy, env=environment, capture_output=True, text=True
@@ -543,7 +591,12 @@ def first_red_cell(mutant: Mutant | None, lesson: str) -> str:
         return f"cell {found[1]}"
 
 
-def run_all(lesson: str | None = None, jobs: int | None = None) -> int:
+def run_all(
+    lesson: str | None = None,
+    jobs: int | None = None,
+    native: bool = False,
+    names: Sequence[str] = (),
+) -> int:
     """Run every mutant of a lesson, or of all; 0 if each turns red and each control stays green."""
     lessons = sorted({name for mutant in MUTANTS for name in mutant.lessons})
     grid = [
@@ -551,10 +604,11 @@ def run_all(lesson: str | None = None, jobs: int | None = None) -> int:
         for name in lessons
         if lesson in (None, name)
         for mutant in (None, *(m for m in MUTANTS if name in m.lessons))
+        if not names or (mutant and mutant.name in names)
     ]
     bad = 0
-    with ThreadPoolExecutor(jobs or cpu_count()) as pool:
-        results = pool.map(lambda pair: first_red_cell(*pair), grid)
+    with pool(jobs or cpu_count()) as threads:
+        results = threads.map(lambda pair: first_red_cell(*pair, native), grid)
         for (mutant, name), cell in zip(grid, results, strict=True):
             right = bool(cell) == (mutant is not None)
             bad += not right
