@@ -32,6 +32,8 @@ benchmarks: .venv/ready
 	$(BIN)/python benchmarks/bench_simclr.py --fashion
 	$(BIN)/python benchmarks/bench_vit.py
 	$(BIN)/python benchmarks/bench_clip.py
+	$(BIN)/python benchmarks/bench_arithmetic.py
+	$(BIN)/python benchmarks/bench_threads.py
 
 # uv installs in half a minute what takes pip minutes. UV_TORCH_BACKEND=cpu gets the small torch.
 .venv/ready: requirements.txt pyproject.toml

@@ -51,13 +51,17 @@ def _fail(message: object) -> typer.Exit:
 
 
 @app.command()
-def doctor() -> None:
+def doctor(
+    adopt: Annotated[
+        bool, typer.Option("--adopt", help="Make this machine's arithmetic the book's.")
+    ] = False,
+) -> None:
     """Say what is installed, what this machine has, and which command gets what is missing."""
     from joblib import cpu_count
 
     from embedlab.device import pick_budget, pick_device, set_threads
     from embedlab.embedders.text import minilm_folder
-    from embedlab.fingerprint import differing, fingerprint, software, stored
+    from embedlab.fingerprint import differing, fingerprint, software, stored, write
     from embedlab.images import EMBEDDED
     from embedlab.sources import data_home, manifest, missing, offline
 
@@ -71,6 +75,8 @@ def doctor() -> None:
     typer.echo(f"\ndevice {device}: {pick_budget(device).name} budget")
     typer.echo(f"cores {cpu_count()}, threads a lesson {os.environ.get('EMBEDLAB_THREADS', '1')}")
     set_threads()
+    if adopt:
+        write()
     typer.echo(f"arithmetic {fingerprint()}: {'not ' if differing() else ''}the book's")
     book = stored()["software"]
     others = [f"{k} {v}, the book's is {book[k]}" for k, v in software().items() if v != book[k]]
