@@ -8,7 +8,7 @@ import os
 import sys
 from pathlib import Path
 
-# Kernels for AVX2, which every x86-64 PC has had since 2013. Left alone, each library picks others
+# Kernels for AVX2, which nearly every x86-64 PC since 2013 has. Left alone, each library picks others
 # on each processor, which add the same numbers in another order.
 REFERENCE = {
     "ATEN_CPU_CAPABILITY": "avx2",
