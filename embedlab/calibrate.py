@@ -23,13 +23,16 @@ from embedlab.stopping import pool
 PATH = ROOT / "results" / "spread.json"
 NATIVE = dict.fromkeys(REFERENCE, "") | {"EMBEDLAB_ARITHMETIC": "native"}
 NUDGE = """\
-import embedlab.training, torch
+import embedlab.evidence, embedlab.training, torch
+embedlab.evidence.fingerprint = lambda: "nudged"  # no training is to equal its stored one
 def _nudged(network, device, fast, move=embedlab.training.to_device):
     generator = torch.Generator().manual_seed({seed})
     for weights in network.parameters():
         weights.data *= 1 + 1e-6 * torch.randn(weights.shape, generator=generator)
     return move(network, device, fast)
 embedlab.training.to_device = _nudged"""
+
+IGNORED = {f"EMBEDLAB_{name}" for name in ("DATASET", "THREADS", "RECORD", "ARITHMETIC")}
 
 # What a run is perturbed by: environment variables, and a seed of noise on each network's first
 # weights. The limits come from the first; the second, which they have not seen, check them.
@@ -62,10 +65,11 @@ def limits() -> dict[str, dict[str, float]]:
 def perturbed(path: Path, name: str, variables: dict, seed: int | None) -> nbformat.NotebookNode:
     """A lesson run under one perturbation; taken from ``build/calibrate`` where it has been."""
     from embedlab.course import _client
-    from embedlab.evidence.ledger import code
+    from embedlab.evidence.ledger import code, packages
 
     cells = [cell.source for cell in nbformat.read(path, as_version=4).cells]
-    state = hashlib.sha256(repr((cells, code())).encode()).hexdigest()[:12]
+    stored = [file.read_bytes() for file in sorted((ROOT / "results").glob("*/*"))]
+    state = hashlib.sha256(repr((cells, code(), packages(), stored)).encode()).hexdigest()[:12]
     kept = ROOT / "build" / "calibrate" / state / name.replace(" ", "-") / path.name
     if kept.is_file():
         return nbformat.read(kept, as_version=4)
@@ -73,7 +77,8 @@ def perturbed(path: Path, name: str, variables: dict, seed: int | None) -> nbfor
     if seed is not None:
         setup = next(i for i, c in enumerate(notebook.cells) if "embedlab.begin(" in c.source)
         notebook.cells[setup].source += "\n" + NUDGE.format(seed=seed)
-    environment = {**os.environ, "EMBEDLAB_DEVICE": "cpu", "TQDM_DISABLE": "1", **variables}
+    mine = {k: v for k, v in os.environ.items() if k not in IGNORED}
+    environment = {**mine, **REFERENCE, "EMBEDLAB_DEVICE": "cpu", "TQDM_DISABLE": "1", **variables}
     _client(notebook, path).execute(env={k: v for k, v in environment.items() if v})
     kept.parent.mkdir(parents=True, exist_ok=True)
     draft = kept.with_suffix(".tmp")
@@ -114,6 +119,8 @@ def calibrate(paths: Iterable[Path], check: bool = False, jobs: int | None = Non
     from joblib import cpu_count
     from tqdm import tqdm
 
+    from embedlab.evidence.ledger import write_whole
+
     settings = CHECK if check else CALIBRATION
     grid = [(path, name, *setting) for path in paths for name, setting in settings.items()]
     known = limits()
@@ -134,6 +141,10 @@ def calibrate(paths: Iterable[Path], check: bool = False, jobs: int | None = Non
             stem: {cell: float(f"{3 * value:.3g}") for cell, value in sorted(cells.items())}
             for stem, cells in worst.items()
         }
-        content = {"perturbations": list(settings), "limits": dict(sorted((known | new).items()))}
-        PATH.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        # Read again: another lesson may have been calibrated in the meantime.
+        content = {
+            "perturbations": list(settings),
+            "limits": dict(sorted((limits() | new).items())),
+        }
+        write_whole(PATH, json.dumps(content, indent=1) + "\n", PATH.with_suffix(".tmp"))
     return bad

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from embedlab.settings import use_reference_arithmetic
+from embedlab.settings import REFERENCE, use_reference_arithmetic
 from embedlab.sources import ROOT
 from embedlab.stopping import stoppable
 
@@ -59,7 +59,7 @@ def doctor(
     """Say what is installed, what this machine has, and which command gets what is missing."""
     from joblib import cpu_count
 
-    from embedlab.device import pick_budget, pick_device, set_threads
+    from embedlab.device import pick_budget, pick_device, set_threads, wanted_threads
     from embedlab.embedders.text import minilm_folder
     from embedlab.fingerprint import differing, fingerprint, software, stored, write
     from embedlab.images import EMBEDDED
@@ -76,6 +76,8 @@ def doctor(
     typer.echo(f"cores {cpu_count()}, threads a lesson {os.environ.get('EMBEDLAB_THREADS', '1')}")
     set_threads()
     if adopt:
+        if any(os.environ.get(k) != v for k, v in REFERENCE.items()) or wanted_threads() != 1:
+            raise _fail("--adopt needs the reference arithmetic and one thread.")
         write()
     typer.echo(f"arithmetic {fingerprint()}: {'not ' if differing() else ''}the book's")
     book = stored()["software"]
@@ -291,9 +293,18 @@ def refresh(
     from embedlab.course import lessons
     from embedlab.course import refresh as execute
 
-    for path in lessons(only):
-        execute(path)
-        typer.echo(f"{path.name}: executed and cleaned")
+    with stoppable():
+        from embedlab.device import set_threads
+        from embedlab.fingerprint import differing
+
+        set_threads()
+        if differing():
+            raise _fail(
+                "this is not the book's arithmetic, see embedlab doctor: no page is stored."
+            )
+        for path in lessons(only):
+            execute(path)
+            typer.echo(f"{path.name}: executed and cleaned")
 
 
 @app.command()

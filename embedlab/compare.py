@@ -8,9 +8,10 @@ import re
 from collections.abc import Sequence
 from math import inf
 
-# "1.2 s", "3 min", "12 ms", "9,120 images/s", also in a table's cell; not "min 0.3" or "min(".
+# "1.2 s", "12 ms", "9,120 images/s", "3 min", also in a table's cell; not "min 0.3" or "min(".
 MACHINE = re.compile(
-    r"(?<![\w.])\d[\d,]*(?:\.\d+)?[ \t]?(?:ms|s|min|images/s)\b(?!\(|[ \t:=]*[-+−]?[\d.])"
+    r"(?<![\w.])\d[\d,]*(?:(?:\.\d+)?[ \t]?(?:ms|s|images/s)\b(?!\()"
+    r"|(?:\.\d)?[ \t]?min\b(?![(/]|[ \t:=]*[-+−]?[\d.]))"
 )
 # A sign may come and go round zero, so it belongs to the number.
 NUMBER = re.compile(r"(?<![\w.])[-+−]?\d[\d,]*\.(\d+)(?:e([-+]?\d+))?(?!\w|\.\d)")
@@ -61,8 +62,8 @@ def deviation(stored: Sequence[dict], new: Sequence[dict], limit: float = 0.0) -
     worst = 0.0
     for a, b in zip(NUMBER.finditer(old), NUMBER.finditer(now), strict=True):
         apart = abs(_value(a) - _value(b))
-        unit = 10.0 ** (int(a[2] or 0) - len(a[1]))
-        if apart > max(limit, unit) + 1e-9:
+        unit = min(10.0 ** (int(n[2] or 0) - len(n[1])) for n in (a, b))
+        if apart > max(limit, unit) * (1 + 1e-9):
             worst = max(worst, apart)
     return worst
 

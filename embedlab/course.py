@@ -197,8 +197,10 @@ def refresh(path: Path) -> None:
     environment = {**os.environ, "TQDM_DISABLE": "1", "EMBEDLAB_DEVICE": "cpu"}
     environment.pop("EMBEDLAB_DATASET", None)
     client.execute(env=environment)
-    nbformat.write(notebook, path)
-    subprocess.run([sys.executable, "-m", "nbstripout", *STRIP, str(path)], check=True)
+    draft = path.with_suffix(".part.ipynb")
+    nbformat.write(notebook, draft)
+    subprocess.run([sys.executable, "-m", "nbstripout", *STRIP, str(draft)], check=True)
+    draft.replace(path)
 
 
 def export(notebook, target: Path) -> Path:

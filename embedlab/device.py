@@ -52,8 +52,8 @@ def set_threads() -> int:
 
 def wanted_threads() -> int:
     """``EMBEDLAB_THREADS``, one where that is not set."""
-    wanted = os.environ.get("EMBEDLAB_THREADS", "1")
-    if not wanted.isdigit() or int(wanted) < 1:
+    wanted = os.environ.get("EMBEDLAB_THREADS") or "1"
+    if not wanted.isdecimal() or int(wanted) < 1:
         raise ValueError(f"EMBEDLAB_THREADS={wanted!r} must be a whole number of at least 1.")
     return int(wanted)
 

@@ -1,7 +1,7 @@
 """Random draws that are the same on every machine.
 
 torch's uniform numbers are; its normals and its dropout come in another order on another kind of
-processor.
+processor. NumPy's normals come in one order everywhere; only their far tail asks the C library.
 """
 
 import numpy as np

@@ -1,6 +1,6 @@
 """A fingerprint of this machine's arithmetic: the course's own operations, and what they gave.
 
-Two machines with the same fingerprint give the same numbers to the last digit. It also catches a
+Machines with the same fingerprint have given the same numbers to the last digit. It also catches a
 library that computes wrongly.
 """
 
@@ -17,11 +17,12 @@ import torch.nn.functional as F
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 
+from embedlab.draws import Dropout, normal
 from embedlab.sources import ROOT
 from embedlab.training import seeded
 
 PATH = ROOT / "results" / "fingerprint.json"
-VERSIONED = ("torch", "numpy", "scipy", "scikit-learn", "matplotlib", "pillow")
+VERSIONED = ("torch", "numpy", "scipy", "scikit-learn", "pandas", "matplotlib", "pillow")
 
 
 def _backward(module: nn.Module, x: torch.Tensor) -> list[torch.Tensor]:
@@ -82,7 +83,25 @@ def _training(a, b, x) -> list:
     return list(network.parameters())
 
 
+def _numpy(a, b, x) -> list:
+    x = np.abs(a.numpy()) + 0.1
+    steps = np.round(10 * b.numpy())  # with ties, whose order is the sorting code's own
+    return [np.exp(x), np.log(x), np.sqrt(x), x**1.5, np.exp(x.astype(float)), np.argsort(steps)]
+
+
+def _draws(a, b, x) -> list:
+    generator = torch.Generator().manual_seed(0)
+    uniform, order = (
+        torch.rand(1000, generator=generator),
+        torch.randperm(1000, generator=generator),
+    )
+    start = nn.init.trunc_normal_(torch.empty(1000), generator=generator)
+    return [uniform, order, start, normal((1000,), generator), Dropout()(torch.ones(1000))]
+
+
 OPERATIONS = {
+    "draws": _draws,
+    "NumPy's functions": _numpy,
     "products": _products,
     "functions": _functions,
     "convolutions": _networks,

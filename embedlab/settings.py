@@ -8,8 +8,8 @@ import os
 import sys
 from pathlib import Path
 
-# Kernels for AVX2, which nearly every x86-64 PC since 2013 has. Left alone, each library picks others
-# on each processor, which add the same numbers in another order.
+# Kernels for AVX2, which nearly every x86-64 PC since 2013 has. Left alone, each library picks
+# others on each processor, which add the same numbers in another order.
 REFERENCE = {
     "ATEN_CPU_CAPABILITY": "avx2",
     "ONEDNN_MAX_CPU_ISA": "AVX2",
@@ -47,7 +47,8 @@ def use_reference_arithmetic() -> bool:
     )
     if possible:
         for name, value in REFERENCE.items():
-            os.environ.setdefault(name, value)
+            if name != "NPY_DISABLE_CPU_FEATURES" or "NPY_ENABLE_CPU_FEATURES" not in os.environ:
+                os.environ.setdefault(name, value)  # NumPy refuses both
     return possible
 
 

@@ -16,13 +16,13 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
 from itertools import zip_longest
 from pathlib import Path
 
 from embedlab.compare import NUMBER, PICTURE, differs, fields
 from embedlab.settings import use_reference_arithmetic
+from embedlab.stopping import pool
 
 ROOT = Path(__file__).resolve().parents[1]
 PROCESSORS = {"Intel Haswell": "Haswell-v4", "AMD Rome": "EPYC-Rome"}  # and QEMU's names of them
@@ -200,7 +200,7 @@ def run_all(whole: bool = False) -> int:
     qemu, start = emulator(), time.perf_counter()
     print("short fits on this machine", flush=True)
     here = {name: hashes for name, hashes, _ in told([sys.executable])}
-    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(2) as pool:
+    with tempfile.TemporaryDirectory() as folder, pool(2) as threads:
         os.environ["JUPYTER_PATH"] = folder
         jobs = []
         for processor, model in PROCESSORS.items():
@@ -215,7 +215,7 @@ def run_all(whole: bool = False) -> int:
             (path,) = (ROOT / "notebooks").glob(f"{number}_*.ipynb")
             for processor in list(PROCESSORS)[: 2 if number in LESSONS else 1]:
                 jobs.append((processor, of_lesson(path, PROCESSORS[processor])))
-        total = sum(pool.map(lambda job: follow(*job), jobs), Counter())
+        total = sum(threads.map(lambda job: follow(*job), jobs), Counter())
     minutes = (time.perf_counter() - start) / 60
     summary = "{same} the same to the last digit, {not} not" + OTHERS
     print(f"{summary.format_map(total)}; {minutes:.0f} min")

@@ -606,6 +606,8 @@ def run_all(
         for mutant in (None, *(m for m in MUTANTS if name in m.lessons))
         if not names or (mutant and mutant.name in names)
     ]
+    if not grid:
+        raise ValueError(f"no mutant for lesson={lesson!r}, names={tuple(names)!r}.")
     bad = 0
     with pool(jobs or cpu_count()) as threads:
         results = threads.map(lambda pair: first_red_cell(*pair, native), grid)

@@ -20,24 +20,22 @@ from embedlab.sources import ROOT
 
 
 @cache
-def compared() -> tuple[bool, bool]:
-    """Whether numbers are compared to the last digit, and whether pictures are compared."""
+def exact() -> bool:
+    """Whether this machine is to give the stored outputs to the last digit and pixel."""
     set_threads()
-    exact = not differing()
-    return exact, exact and software() == stored()["software"]
+    return not differing() and software() == stored()["software"]
 
 
 def compare_outputs(self, test, ref, skip_compare=None) -> bool:
     """True where a cell's new outputs are as they should be."""
-    exact, pictures = compared()
     name = self.parent.path.stem
-    if exact:
-        wrong = differs(ref, test, pictures)
+    if exact():
+        wrong = differs(ref, test)
     else:
         wrong = deviation(ref, test, limits().get(name, {}).get(self.cell.id, 0.0)) > 0
     self.comparison_traceback = []
     if wrong:
-        for i, (a, b) in enumerate(zip_longest(fields(ref, pictures), fields(test, pictures))):
+        for i, (a, b) in enumerate(zip_longest(fields(ref), fields(test))):
             if a != b:
                 self.comparison_traceback += _shown(a, b, f"{name}-{self.cell.id}-{i}")
     return not wrong
@@ -66,12 +64,9 @@ def pytest_terminal_summary(terminalreporter) -> None:
     reports = [r for some in terminalreporter.stats.values() for r in some]
     if not any(".ipynb" in getattr(report, "nodeid", "") for report in reports):
         return
-    exact, pictures = compared()
+    within = "within the limits of results/spread.json: not the book's software or arithmetic"
     terminalreporter.write_line(
-        "Notebooks compared to the last digit" + (" and pixel." if pictures else ".")
-        if exact
-        else "Notebooks compared within results/spread.json: not the book's arithmetic in "
-        + ", ".join(differing())
+        f"Notebooks compared {'to the last digit and pixel' if exact() else within}."
     )
 
 

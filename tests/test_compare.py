@@ -27,6 +27,8 @@ def shown(data: dict) -> list:
         ("41,213 images/s", "9 images/s"),
         ("<td>2.9 s</td>", "<td>12.1 s</td>"),
         ("a   0.5", "a 0.5"),
+        ("0.1 s  597,543 images/s", "0.2 s  5 images/s"),
+        ("took 3 min", "took 4 min"),
     ],
 )
 def test_the_machine_is_never_compared(stored, new):
@@ -41,6 +43,7 @@ def test_the_machine_is_never_compared(stored, new):
         ("mAP 0.900 [0.871, 0.920]", "mAP 0.886 [0.880, 0.910]", 0.014),
         ("difference +0.005", "difference -0.005", 0.01),
         ("loss 1.0e-01", "loss 2.0e-01", 0.1),
+        ("loss 3.1e-10", "loss 8.9e-10", 5.8e-10),
         ("1,000.5 and 2.5", "1,000.5 and 4.5", 2.0),
         ("mAP 0.900", "mAP 0.901", 0),  # one unit of the last digit: rounding
         ("loss 1.20e+03", "loss 1.21e+03", 0),
@@ -79,6 +82,8 @@ def test_no_limit_helps_words_counts_and_orders(stored, new):
     [
         ("std   0.050\nmin   0.010", "std   0.950\nmin   0.010"),
         ("accuracy 0.951 min 0.300", "accuracy 0.100 min 0.300"),
+        ("accuracy 0.951 min", "accuracy 0.100 min"),
+        ("mean 0.951 min/max", "mean 0.100 min/max"),
     ],
 )
 def test_min_is_not_minutes(stored, new):
@@ -118,11 +123,21 @@ CELLS = {
 }
 
 
+def test_exact_needs_the_operations_and_the_software(monkeypatch):
+    import tests.nbval_compare as plugin
+
+    for differing, software, exact in (([], "a", True), (["sums"], "a", False), ([], "b", False)):
+        monkeypatch.setattr(plugin, "differing", lambda found=differing: found)
+        monkeypatch.setattr(plugin, "software", lambda found=software: found)
+        monkeypatch.setattr(plugin, "stored", lambda: {"software": "a"})
+        assert plugin.exact.__wrapped__() is exact
+
+
 @pytest.mark.parametrize(
     ("exact", "green", "said"),
     [
         (True, {"the-same", "silenced"}, "to the last digit and pixel."),
-        (False, {"the-same", "within", "silenced"}, "within results/spread.json: not the book's"),
+        (False, {"the-same", "within", "silenced"}, "within the limits of results/spread.json"),
     ],
 )
 def test_under_nbval(pytester, monkeypatch, request, exact, green, said):
@@ -135,9 +150,8 @@ def test_under_nbval(pytester, monkeypatch, request, exact, green, said):
     pytester.makeini("[pytest]\n")
     pytester.makeconftest(
         "import tests.nbval_compare as plugin\n"
-        f"plugin.compared = lambda: ({exact}, {exact})\n"
+        f"plugin.exact = lambda: {exact}\n"
         "plugin.limits = lambda: {'one': dict.fromkeys(('within', 'beyond', 'a-word'), 0.02)}\n"
-        "plugin.differing = lambda: ['sums']\n"
         "pytest_plugins = ['tests.nbval_compare']\n"
     )
     done = pytester.runpytest_subprocess(

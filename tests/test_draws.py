@@ -10,7 +10,7 @@ from embedlab.training import seeded
 
 
 def test_normals_are_the_same_on_every_machine():
-    """NumPy's stream is part of its contract; these were drawn once, on one machine."""
+    """In what order they come; these were drawn once, on one machine."""
     drawn = normal((2, 20), torch.Generator().manual_seed(0))
     assert drawn.dtype == torch.float32
     expected = [-0.991275, -0.222345, 0.838314, 1.890324]

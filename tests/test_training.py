@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from embedlab.augment import Affine
-from embedlab.device import pick_budget, pick_device, set_threads
+from embedlab.device import own_threads, pick_budget, pick_device, set_threads
 from embedlab.embedders import LeNet5
 from embedlab.embedders.lenet import LeNet5Network
 from embedlab.training import TrainingDiverged, as_tensor, in_batches, seeded, train
@@ -113,13 +113,26 @@ def test_device_override(monkeypatch):
 
 
 def test_threads(monkeypatch):
-    for wrong in ("0", "many"):
+    for wrong in ("0", "many", "²"):
         monkeypatch.setenv("EMBEDLAB_THREADS", wrong)
         with pytest.raises(ValueError, match="EMBEDLAB_THREADS"):
             set_threads()
     monkeypatch.delenv("EMBEDLAB_THREADS")
     assert set_threads() == 1
     assert torch.get_num_threads() == 1
+
+
+def test_networks_train_on_their_own_threads_and_leave_the_users(monkeypatch):
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        for wanted, found in (("", 1), ("3", 3)):
+            monkeypatch.setenv("EMBEDLAB_THREADS", wanted)
+            with own_threads():
+                assert torch.get_num_threads() == found
+            assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_a_gpu_takes_the_larger_budget(few, monkeypatch):

@@ -18,6 +18,7 @@ import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from functools import cache
+from importlib import metadata
 from pathlib import Path
 from urllib.parse import quote
 
@@ -44,11 +45,17 @@ def code() -> str:
     return sha.hexdigest()
 
 
+@cache
+def packages() -> tuple[str, ...]:
+    """Every installed package with its version."""
+    return tuple(sorted(f"{d.name} {d.version}" for d in metadata.distributions()))
+
+
 def places(
     name: str, dataset: str, grid: Iterable[tuple[str, int]], setting: dict, images: Images
 ) -> dict[tuple[str, int], Path]:
     """Where the rows of each (condition, seed) are kept, under the stamp of all else."""
-    sha = hashlib.sha256(json.dumps([setting, images.class_names, code()]).encode())
+    sha = hashlib.sha256(json.dumps([setting, images.class_names, code(), packages()]).encode())
     for split in (images.train, images.val, images.test):
         sha.update(split.x.tobytes())
         sha.update(split.y.tobytes())
