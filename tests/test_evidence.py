@@ -385,8 +385,8 @@ def test_reproduces(capsys, monkeypatch):
         return Measure("map", value, {"image": np.zeros(100)}, dataset)
 
     for value, stored, verdict, words in (
-        (0.78, here, "holds", "equal to the stored training"),  # that of seed 0
-        (0.79, here, "fails", "NOT EQUAL to the stored training"),
+        (0.78, here, "holds", "0.780, inside ["),  # that of seed 0
+        (0.79, here, "fails", "NOT EQUAL to the stored 0.780"),
         (0.81, elsewhere, "holds", "inside ["),
         (0.6, elsewhere, "fails", "OUTSIDE ["),
     ):

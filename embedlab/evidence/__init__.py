@@ -316,13 +316,14 @@ def reproduces(live: Measure, stored: Measure, text: str) -> Verdict | None:
     low, high = centre - reach, centre + reach
     if live.name in SHARES:
         low, high = max(low, 0.0), min(high, 1.0)
-    where, outside = f"inside [{low:.3f}, {high:.3f}], where one more seed should be", "OUTSIDE"
+    where = f"[{low:.3f}, {high:.3f}], where one more seed should be"
+    inside, outside = f"inside {where}", f"OUTSIDE {where}"
     if pick_device().type == "cpu" and stored.fingerprint == fingerprint():
         # The same line where all is well, or pages would read otherwise on other machines.
         centre, reach = stored.value + seeds[0], 1e-4  # what the file's four decimals keep
-        outside = f"NOT EQUAL to the stored {centre:.3f}, if"
+        outside = f"NOT EQUAL to the stored {centre:.3f}"
     verdict = "holds" if abs(live.value - centre) <= reach else "fails"
-    print(f"live {text}: {live.value:.3f}, {outside + ' ' if verdict == 'fails' else ''}{where}")
+    print(f"live {text}: {live.value:.3f}, {inside if verdict == 'holds' else outside}")
     found = Verdict("live", text, live.value - centre, -reach, reach, reach, verdict, "holds")
     record("claim", **vars(found))
     return found
