@@ -317,10 +317,10 @@ def test_killed_then_stopped_then_finished(tmp_path, results, monkeypatch):
         )
         try:
             until(lambda: log.exists() and len(log.read_text().split()) == 3, 240)
-            until(lambda: kept() == kept_by_then, 10)
+            until(lambda: kept() == kept_by_then, 60)
             # Ctrl-C reaches the whole group; kill -9 the one process.
             (os.killpg if number == signal.SIGINT else os.kill)(process.pid, number)
-            until(silent, 5)
+            until(silent, 10)
             said = "".join(process.communicate(timeout=60))
         finally:
             process.kill()
