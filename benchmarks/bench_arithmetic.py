@@ -12,9 +12,9 @@ import time
 from embedlab.settings import use_reference_arithmetic
 use_reference_arithmetic()
 from embedlab import load_images
-from embedlab.device import set_threads
-from embedlab.embedders import CLIP, MAE, Autoencoder, KernelLDA, LeNet5, SimCLR, ViT
-from embedlab.scenes import load_scenes
+from embedlab.training.device import set_threads
+from embedlab.embedders import Autoencoder, CLIP, KernelLDA, LeNet5, MAE, SimCLR, ViT
+from embedlab.data.scenes import load_scenes
 set_threads()
 images = load_images("digits")
 scenes = load_scenes(images).train[:2000]

@@ -12,11 +12,11 @@ import time
 import torch
 
 from embedlab import load_images
-from embedlab.device import pick_device, set_threads
+from embedlab.data.scenes import SIZES, compose, load_scenes
 from embedlab.embedders import CLIP
-from embedlab.evidence.lesson_06 import scans_named, single
-from embedlab.retrieval import recalls
-from embedlab.scenes import SIZES, compose, load_scenes
+from embedlab.lessons.lesson_06.experiments import scans_named, single
+from embedlab.lessons.lesson_06.matching import recalls
+from embedlab.training.device import pick_device, set_threads
 
 
 def main() -> None:

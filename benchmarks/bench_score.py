@@ -14,9 +14,9 @@ import sys
 import time
 
 from embedlab import load_images, score
-from embedlab.device import set_threads
 from embedlab.embedders import LeNet5
-from embedlab.evaluate import mean_average_precision
+from embedlab.measure.retrieval import mean_average_precision
+from embedlab.training.device import set_threads
 
 
 def peak() -> float:

@@ -29,7 +29,12 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from embedlab import load_images
-from embedlab.augment import (
+from embedlab.embedders import SimCLR
+from embedlab.embedders.shared.contrastive import ProjectionHead
+from embedlab.embedders.shared.conv import ConvEncoder
+from embedlab.embedders.simclr import nt_xent
+from embedlab.settings import RESULTS
+from embedlab.training.augment import (
     Blur,
     ColourJitter,
     Compose,
@@ -38,13 +43,8 @@ from embedlab.augment import (
     ResizedCrop,
     Sometimes,
 )
-from embedlab.device import pick_budget, pick_device
-from embedlab.embedders import SimCLR
-from embedlab.embedders.contrastive import ProjectionHead
-from embedlab.embedders.conv import ConvEncoder
-from embedlab.embedders.simclr import nt_xent
-from embedlab.scoreboard import RESULTS
-from embedlab.training import to_device, train
+from embedlab.training.device import pick_budget, pick_device
+from embedlab.training.loop import to_device, train
 
 TEMPERATURE = 0.5
 # SimCLR's own views for small images; lightly's arguments below say the same.

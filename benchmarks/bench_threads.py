@@ -14,9 +14,9 @@ FIT = """
 import sys, time
 from embedlab import load_images
 from embedlab.embedders import LeNet5
-import embedlab.device, torch
+import embedlab.training.device, torch
 if sys.argv[1] == "torch":
-    embedlab.device.wanted_threads = torch.get_num_threads
+    embedlab.training.device.wanted_threads = torch.get_num_threads
 images = load_images("digits")
 LeNet5(epochs=1).fit(images.train.x, images.train.y)
 print("ready", flush=True)

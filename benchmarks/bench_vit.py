@@ -15,10 +15,11 @@ import time
 import torch
 
 from embedlab import load_images
-from embedlab.device import pick_device, set_threads
 from embedlab.embedders import MAE, Data2Vec, ViT
-from embedlab.embedders.masking import random_masks
-from embedlab.embedders.transformer import ViTEncoder, pick
+from embedlab.embedders.shared.masking import random_masks
+from embedlab.embedders.shared.patches import pick
+from embedlab.embedders.shared.transformer import ViTEncoder
+from embedlab.training.device import pick_device, set_threads
 
 
 def pick_one_by_one(tokens: torch.Tensor, index: torch.Tensor) -> torch.Tensor:

@@ -7,12 +7,15 @@ Importing it is light: what needs NumPy or torch is loaded when it is first used
 from importlib import import_module
 
 _HOME = {
-    "begin": "notebook",
-    "claim": "verdicts",
-    "claims": "verdicts",
-    "load_images": "images",
-    "score": "scoreboard",
-    "show_source": "notebook",
+    "begin": "lessons.start",
+    "claim": "measure.verdicts",
+    "claims": "measure.verdicts",
+    "evidence": "lessons.experiments",
+    "exercise": "lessons.exercises",
+    "load_images": "data.load",
+    "reproduces": "lessons.experiments",
+    "score": "measure.scoreboard",
+    "show_source": "show.page",
 }
 __all__ = sorted(_HOME)
 

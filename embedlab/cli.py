@@ -12,9 +12,14 @@ from typing import Annotated
 
 import typer
 
-from embedlab.settings import REFERENCE, use_reference_arithmetic
-from embedlab.sources import ROOT
-from embedlab.stopping import stoppable
+from embedlab.course.stopping import stoppable
+from embedlab.settings import (
+    REFERENCE,
+    ROOT,
+    use_reference_arithmetic,
+    wanted_dataset,
+    wanted_threads,
+)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -59,11 +64,12 @@ def doctor(
     """Say what is installed, what this machine has, and which command gets what is missing."""
     from joblib import cpu_count
 
-    from embedlab.device import pick_budget, pick_device, set_threads, wanted_threads
+    from embedlab.data.download import manifest, missing
+    from embedlab.data.load import EMBEDDED
     from embedlab.embedders.text import minilm_folder
-    from embedlab.fingerprint import differing, fingerprint, software, stored, write
-    from embedlab.images import EMBEDDED
-    from embedlab.sources import data_home, manifest, missing, offline
+    from embedlab.settings import data_home, offline
+    from embedlab.training.device import pick_budget, pick_device, set_threads
+    from embedlab.training.fingerprint import differing, fingerprint, software, stored, write
 
     typer.echo(f"python {platform.python_version()} on {platform.system()} {platform.machine()}")
     for package in SHOWN_VERSIONS:
@@ -73,7 +79,7 @@ def doctor(
             typer.echo(f"{package} MISSING: pip install -r requirements.txt")
     device = pick_device()
     typer.echo(f"\ndevice {device}: {pick_budget(device).name} budget")
-    typer.echo(f"cores {cpu_count()}, threads a lesson {os.environ.get('EMBEDLAB_THREADS', '1')}")
+    typer.echo(f"cores {cpu_count()}, threads a lesson {wanted_threads()}")
     set_threads()
     if adopt:
         if any(os.environ.get(k) != v for k, v in REFERENCE.items()) or wanted_threads() != 1:
@@ -112,13 +118,13 @@ def course(
     ] = False,
 ) -> None:
     """Run the lessons, then show the scoreboard, the claims and where the pages are."""
-    dataset = dataset or os.environ.get("EMBEDLAB_DATASET")
+    dataset = dataset or wanted_dataset()
     if dataset == "faces":
         raise _fail("faces has two classes, and the lessons need at least five.")
     if dataset and dataset.startswith("folder:"):  # kernels start in notebooks/
         dataset = f"folder:{Path(dataset.removeprefix('folder:')).expanduser().resolve()}"
     with stoppable():
-        from embedlab.course import run_course
+        from embedlab.course.run import run_course
 
         try:
             status = run_course(dataset, only, jobs, claims, strict)
@@ -134,8 +140,8 @@ def fetch(
     ],
 ) -> None:
     """Download image sets, their checksums verified, or a model's weights; each once."""
-    from embedlab import sources
-    from embedlab.pretrained import fetch_clip, fetch_timm
+    from embedlab.data import download as sources
+    from embedlab.data.weights import fetch_clip, fetch_timm
 
     weights = {"timm": fetch_timm, "clip": fetch_clip}
     sets = [name for name in names if not name.startswith(tuple(f"{kind}:" for kind in weights))]
@@ -169,9 +175,9 @@ def evidence(
     Stopped by Ctrl-C or killed, the same command goes on where it was.
     """
     with stoppable():
-        from embedlab.evidence import experiments, run
-        from embedlab.evidence.ledger import forget
-        from embedlab.sources import DataUnavailable
+        from embedlab.data.download import DataUnavailable
+        from embedlab.lessons.experiments import experiments, run
+        from embedlab.lessons.ledger import forget
 
         known = experiments()
         unknown = sorted(set(names or ()) - set(known))
@@ -202,8 +208,8 @@ def evidence(
 @app.command()
 def checkpoint() -> None:
     """Train the CLIP, prior and painter of lesson 06b anew and store them: some ten minutes."""
-    from embedlab.device import set_threads
-    from embedlab.evidence.lesson_06b import make_checkpoint
+    from embedlab.lessons.lesson_06b.experiments import make_checkpoint
+    from embedlab.training.device import set_threads
 
     set_threads()
     path = make_checkpoint()
@@ -219,9 +225,10 @@ def scoreboard(
     """Show the stored scoreboard, every method with its intervals."""
     from rich.console import Console
 
-    from embedlab import report
-    from embedlab.course import rich_table
-    from embedlab.scoreboard import RESULTS, stored_rows
+    from embedlab.course import readme as report
+    from embedlab.measure.scoreboard import stored_rows
+    from embedlab.settings import RESULTS
+    from embedlab.show.tables import rich_table
 
     rows = list(stored_rows(dataset).values())
     if not rows:
@@ -243,7 +250,7 @@ def scoreboard(
 def test(context: typer.Context) -> None:
     """Lint, then run the unit tests and every lesson under nbval. Extra words go to pytest."""
     with stoppable():
-        from embedlab.course import STRIP
+        from embedlab.course.run import STRIP
 
         # The stored outputs are those of the embedded data on a CPU.
         environment = {**os.environ, "EMBEDLAB_DEVICE": "cpu"}
@@ -274,7 +281,9 @@ def test(context: typer.Context) -> None:
 def lab(context: typer.Context) -> None:
     """Open JupyterLab at the first lesson. Extra words go to jupyter lab."""
     first = "notebooks/00_start_here.ipynb"  # relative to the root folder of the file browser
-    quiet = str(Path(__file__).parent / "templates" / "jupyter")  # no pop-up about Jupyter news
+    quiet = str(
+        Path(__file__).parent / "course" / "templates" / "jupyter"
+    )  # no pop-up about Jupyter news
     path = os.pathsep.join(filter(None, [quiet, os.environ.get("JUPYTER_CONFIG_PATH")]))
     root = f"--ServerApp.root_dir={ROOT}"
     command = [sys.executable, "-m", "jupyterlab", root, first, *context.args]
@@ -290,12 +299,12 @@ def refresh(
     only: Annotated[str | None, typer.Option(help="One lesson, by its number: 02.")] = None,
 ) -> None:
     """Execute the committed notebooks in place, for those who edit them."""
-    from embedlab.course import lessons
-    from embedlab.course import refresh as execute
+    from embedlab.course.run import lessons
+    from embedlab.course.run import refresh as execute
 
     with stoppable():
-        from embedlab.device import set_threads
-        from embedlab.fingerprint import differing
+        from embedlab.training.device import set_threads
+        from embedlab.training.fingerprint import differing
 
         set_threads()
         if differing():
@@ -316,8 +325,8 @@ def calibrate(
     jobs: Jobs = None,
 ) -> None:
     """Measure how far honest runs on other machines lie apart, for machines unlike the book's."""
-    from embedlab.calibrate import calibrate as run
-    from embedlab.course import lessons
+    from embedlab.course.calibrate import calibrate as run
+    from embedlab.course.run import lessons
 
     with stoppable():
         bad = run(lessons(only), check, jobs)

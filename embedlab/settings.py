@@ -1,5 +1,6 @@
-"""The reference arithmetic: five variables that make NumPy and torch use the same code on any PC.
+"""Everything that a variable named ``EMBEDLAB_...`` sets, the folders, the reference arithmetic.
 
+The reference arithmetic are five variables that make NumPy and torch use the same code on any PC.
 They only count where they are set before NumPy and torch are loaded, so this module loads neither.
 """
 
@@ -7,6 +8,43 @@ import ctypes
 import os
 import sys
 from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "results"
+
+
+def data_home() -> Path:
+    """Folder of the downloaded data: ``EMBEDLAB_DATA``, or the course's own ``data/``."""
+    return Path(os.environ.get("EMBEDLAB_DATA") or ROOT / "data").expanduser().resolve()
+
+
+def offline() -> bool:
+    """Whether ``EMBEDLAB_OFFLINE`` forbids any attempt to download."""
+    return os.environ.get("EMBEDLAB_OFFLINE", "") not in ("", "0")
+
+
+def wanted_device() -> str:
+    """``EMBEDLAB_DEVICE``, such as ``"cpu"`` or ``"cuda:1"``; empty where the machine decides."""
+    return os.environ.get("EMBEDLAB_DEVICE", "")
+
+
+def wanted_threads() -> int:
+    """``EMBEDLAB_THREADS``, one where that is not set."""
+    wanted = os.environ.get("EMBEDLAB_THREADS") or "1"
+    if not wanted.isdecimal() or int(wanted) < 1:
+        raise ValueError(f"EMBEDLAB_THREADS={wanted!r} must be a whole number of at least 1.")
+    return int(wanted)
+
+
+def wanted_dataset() -> str:
+    """``EMBEDLAB_DATASET``, the image set that takes the place of each lesson's own; or empty."""
+    return os.environ.get("EMBEDLAB_DATASET", "")
+
+
+def record_file() -> str:
+    """``EMBEDLAB_RECORD``, the file that a run writes what it found to; or empty."""
+    return os.environ.get("EMBEDLAB_RECORD", "")
+
 
 # Kernels for AVX2, which nearly every x86-64 PC since 2013 has. Left alone, each library picks
 # others on each processor, which add the same numbers in another order.
@@ -41,7 +79,7 @@ def use_reference_arithmetic() -> bool:
         raise ValueError(f"EMBEDLAB_ARITHMETIC={wanted!r} must be 'reference' or 'native'.")
     possible = (
         wanted == "reference"
-        and (os.environ.get("EMBEDLAB_DEVICE") or "cpu").startswith("cpu")
+        and (wanted_device() or "cpu").startswith("cpu")
         and not {"numpy", "torch"} & set(sys.modules)
         and _has_avx2()
     )

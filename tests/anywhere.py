@@ -20,9 +20,9 @@ from importlib import metadata
 from itertools import zip_longest
 from pathlib import Path
 
-from embedlab.compare import NUMBER, PICTURE, differs, fields
+from embedlab.course.compare import NUMBER, PICTURE, differs, fields
+from embedlab.course.stopping import pool
 from embedlab.settings import use_reference_arithmetic
-from embedlab.stopping import pool
 
 ROOT = Path(__file__).resolve().parents[1]
 PROCESSORS = {"Intel Haswell": "Haswell-v4", "AMD Rome": "EPYC-Rome"}  # and QEMU's names of them
@@ -37,7 +37,7 @@ OTHERS = "; {other numbers} of {numbers} numbers, {other pictures} of {pictures}
 def embedders() -> dict:
     """Every embedder of the course, unfitted, by name."""
     from embedlab import embedders as package
-    from embedlab.evidence.methods import METHODS
+    from embedlab.embedders.catalogue import METHODS
 
     found = {name: make(0, 9) for name, make in METHODS.items()}
     kinds = {type(embedder) for embedder in found.values()}
@@ -47,12 +47,12 @@ def embedders() -> dict:
 
 def short_fits() -> Iterator[tuple[str, dict]]:
     """What operations, every embedder and the drawing give after a moment: (name, arrays)."""
-    from embedlab.device import set_threads
-    from embedlab.drawing import Painter, Prior
+    from embedlab.data.load import load_images
+    from embedlab.data.scenes import load_scenes
     from embedlab.embedders.base import Embedder
-    from embedlab.fingerprint import operations
-    from embedlab.images import load_images
-    from embedlab.scenes import load_scenes
+    from embedlab.lessons.lesson_06b.drawing import Painter, Prior
+    from embedlab.training.device import set_threads
+    from embedlab.training.fingerprint import operations
 
     set_threads()
     yield "operations", operations()

@@ -9,9 +9,10 @@ import huggingface_hub
 import numpy as np
 import pytest
 
-from embedlab.device import set_threads
-from embedlab.images import Images, load_images
-from embedlab.training import train
+from embedlab.data.images import Images
+from embedlab.data.load import load_images
+from embedlab.training.device import set_threads
+from embedlab.training.loop import train
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -41,7 +42,7 @@ def few() -> Images:
 @pytest.fixture
 def fast_path(monkeypatch):
     """Every network trains as on a GPU: bf16 autocast, channels-last memory."""
-    monkeypatch.setattr("embedlab.embedders.network.train", partial(train, fast=True))
+    monkeypatch.setattr("embedlab.embedders.shared.network.train", partial(train, fast=True))
 
 
 @pytest.fixture

@@ -12,11 +12,11 @@ from itertools import zip_longest
 import nbval.kernel
 import nbval.plugin
 
-from embedlab.calibrate import limits
-from embedlab.compare import deviation, differs, fields
-from embedlab.device import set_threads
-from embedlab.fingerprint import differing, software, stored
-from embedlab.sources import ROOT
+from embedlab.course.calibrate import limits
+from embedlab.course.compare import deviation, differs, fields
+from embedlab.settings import ROOT
+from embedlab.training.device import set_threads
+from embedlab.training.fingerprint import differing, software, stored
 
 
 @cache

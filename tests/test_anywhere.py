@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from embedlab import embedders as package
-from embedlab.course import lessons
+from embedlab.course.run import lessons
 from embedlab.embedders import OneHot, Pixels
-from embedlab.evidence.methods import METHODS
+from embedlab.embedders.catalogue import METHODS
 from tests import anywhere
 from tests.test_cli import invoke
 
@@ -42,7 +42,7 @@ def test_the_short_fits_are_short_and_of_all(monkeypatch):
     few = {"pixels": Pixels(), "CLIP": METHODS["CLIP"](0, 9), "OneHot": OneHot()}
     monkeypatch.setattr(anywhere, "embedders", lambda: few)
     monkeypatch.setattr(anywhere, "EPOCHS", 1)
-    monkeypatch.setattr("embedlab.fingerprint.operations", dict)
+    monkeypatch.setattr("embedlab.training.fingerprint.operations", dict)
     assert [name for name, _ in anywhere.short_fits()] == ["operations", *few, "Prior", "Painter"]
     assert few["CLIP"].epochs == 1
 

@@ -5,13 +5,13 @@ import pytest
 import torch
 from torch import nn
 
-from embedlab.attention import (
+from embedlab.embedders import LeNet5
+from embedlab.lessons.lesson_05.attention import (
     attention_distance,
     attention_rollout,
     patch_distances,
 )
-from embedlab.embedders import LeNet5
-from embedlab.receptive_field import receptive_field
+from embedlab.lessons.lesson_05.receptive_field import receptive_field
 
 
 def weights(n=2, layers=3, heads=2, tokens=5, seed=0) -> np.ndarray:

@@ -6,7 +6,7 @@ import torch
 import torchvision.transforms.v2.functional as tv
 from skimage import data
 
-from embedlab.augment import (
+from embedlab.training.augment import (
     Affine,
     Blur,
     Brightness,
@@ -162,7 +162,7 @@ def test_hue_turns_colours_and_leaves_grey_and_luma_alone(photos):
 
 
 def test_half_a_circle_turns_a_colour_into_its_complement(monkeypatch):
-    monkeypatch.setattr("embedlab.augment._draw", lambda x, g, *s: torch.ones(*s, len(x)))
+    monkeypatch.setattr("embedlab.training.augment._draw", lambda x, g, *s: torch.ones(*s, len(x)))
     red = torch.tensor([0.6, 0.5, 0.5]).view(1, 3, 1, 1).expand(2, 3, 4, 4).contiguous()
     luma = 0.299 * 0.6 + 0.701 * 0.5
     torch.testing.assert_close(Hue(0.5)(red, seeded()), 2 * luma - red, atol=1e-4, rtol=0)
@@ -172,7 +172,9 @@ def test_half_a_circle_turns_a_colour_into_its_complement(monkeypatch):
 @pytest.mark.parametrize("channels", [1, 3])
 def test_jitter_is_the_four_in_a_row(u, channels, photos, monkeypatch):
     """On pale images, where nothing is cut on the way."""
-    monkeypatch.setattr("embedlab.augment._draw", lambda x, g, *s: torch.full((*s, len(x)), u))
+    monkeypatch.setattr(
+        "embedlab.training.augment._draw", lambda x, g, *s: torch.full((*s, len(x)), u)
+    )
     pale = 0.3 + 0.1 * photos[:, :channels]
     four = Compose((Brightness(0.3), Contrast(0.4), Saturation(0.2), Hue(0.1)))
     wanted = four(pale, seeded())
@@ -182,7 +184,7 @@ def test_jitter_is_the_four_in_a_row(u, channels, photos, monkeypatch):
 
 @pytest.mark.parametrize("sigma", [0.5, 1.0, 3.0])
 def test_blur_spreads_a_point_as_a_gaussian(sigma, monkeypatch):
-    monkeypatch.setattr("embedlab.augment._draw", lambda x, g, *s: torch.ones(*s, len(x)))
+    monkeypatch.setattr("embedlab.training.augment._draw", lambda x, g, *s: torch.ones(*s, len(x)))
     x = torch.zeros(2, 1, 33, 33)
     x[:, :, 16, 16] = 1
     out = Blur(sigma)(x, seeded())
@@ -221,7 +223,7 @@ def test_crop_keeps_its_share_of_the_area_whatever_the_ratio():
 def test_crop_is_torchs_own_enlargement(monkeypatch):
     """The upper left quarter, enlarged: what F.interpolate makes of it, away from the border."""
     drawn = torch.tensor([-1.0, 0.0, -1.0, -1.0])[:, None]
-    monkeypatch.setattr("embedlab.augment._draw", lambda x, g, *s: drawn.expand(4, len(x)))
+    monkeypatch.setattr("embedlab.training.augment._draw", lambda x, g, *s: drawn.expand(4, len(x)))
     x = torch.rand(3, 1, 32, 32, generator=seeded())
     wanted = torch.nn.functional.interpolate(
         x[:, :, :16, :16], (32, 32), mode="bilinear", align_corners=False

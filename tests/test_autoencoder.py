@@ -7,7 +7,7 @@ from sklearn.exceptions import NotFittedError
 
 from embedlab.embedders import PCA, Autoencoder
 from embedlab.embedders.autoencoder import AutoencoderNetwork
-from embedlab.evaluate import reconstruction_error
+from embedlab.lessons.lesson_03.reconstruction import reconstruction_error
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import json
 import nbformat
 import pytest
 
-from embedlab import calibrate as module
+from embedlab.course import calibrate as module
 from embedlab.settings import REFERENCE
 
 
@@ -93,15 +93,15 @@ def test_first_weights_are_nudged_by_a_millionth():
     import torch
     from torch import nn
 
-    import embedlab.training
+    import embedlab.training.loop
 
-    before = embedlab.training.to_device
+    before = embedlab.training.loop.to_device
     try:
         exec(module.NUDGE.format(seed=1), {})
         network = nn.Linear(50, 50)
         weights = network.weight.detach().clone()
-        embedlab.training.to_device(network, torch.device("cpu"), False)
+        embedlab.training.loop.to_device(network, torch.device("cpu"), False)
         change = (network.weight / weights - 1).abs()
         assert 0 < change.mean() < 2e-6
     finally:
-        embedlab.training.to_device = before
+        embedlab.training.loop.to_device = before

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from embedlab import captions
+from embedlab.data import captions
 
 
 def test_names_become_nouns():

@@ -13,8 +13,9 @@ import psutil
 import pytest
 from typer.testing import CliRunner
 
-from embedlab import cli, sources
-from embedlab.report import with_scoreboard
+from embedlab import cli
+from embedlab.course.readme import with_scoreboard
+from embedlab.data import download as sources
 
 runner = CliRunner()
 COMMANDS = [
@@ -146,7 +147,8 @@ def test_lab_opens_the_first_lesson_without_the_news(monkeypatch):
 STOPPABLE = """
 import signal, sys
 from pathlib import Path
-from embedlab import cli, course
+from embedlab import cli
+from embedlab.course import run as course
 signal.signal(signal.SIGINT, signal.default_int_handler)
 cli.ROOT = course.ROOT = Path(sys.argv[1])
 course.NOTEBOOKS = course.ROOT / "notebooks"

@@ -11,11 +11,11 @@ import torch.nn.functional as F
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
-from embedlab import captions
-from embedlab.augment import Flip, Noise
+from embedlab.data import captions
+from embedlab.data.scenes import load_scenes
 from embedlab.embedders import CLIP
 from embedlab.embedders.clip import clip_loss
-from embedlab.scenes import load_scenes
+from embedlab.training.augment import Flip, Noise
 
 CHANCE = 0.1
 PROMPTS = [captions.one(noun) for noun in captions.NUMBERS[:10]]

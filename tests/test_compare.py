@@ -7,7 +7,7 @@ from math import inf
 import nbformat
 import pytest
 
-from embedlab.compare import deviation, differs
+from embedlab.course.compare import deviation, differs
 
 pytest_plugins = ["pytester"]
 

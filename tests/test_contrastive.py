@@ -10,9 +10,8 @@ import torch
 import torch.nn.functional as F
 from sklearn.exceptions import NotFittedError
 
-from embedlab.augment import Affine, Blur, Flip, Noise
 from embedlab.embedders import RandomConv, SimCLR, Triplet
-from embedlab.embedders.contrastive import (
+from embedlab.embedders.shared.contrastive import (
     COLOUR_VIEWS,
     GREY_VIEWS,
     Contrastive,
@@ -22,7 +21,8 @@ from embedlab.embedders.contrastive import (
 )
 from embedlab.embedders.simclr import nt_xent
 from embedlab.embedders.triplet import triplet_loss
-from embedlab.training import TrainingDiverged
+from embedlab.training.augment import Affine, Blur, Flip, Noise
+from embedlab.training.loop import TrainingDiverged
 
 both = pytest.mark.parametrize("embedder", [SimCLR, Triplet], ids=lambda e: e.__name__)
 

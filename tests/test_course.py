@@ -8,9 +8,9 @@ import nbformat
 import pytest
 from rich.console import Console
 
-from embedlab import course
-from embedlab.scoreboard import stored_rows
-from embedlab.verdicts import Verdict
+from embedlab.course import run as course
+from embedlab.measure.scoreboard import stored_rows
+from embedlab.measure.verdicts import Verdict
 
 
 def write(folder, name, *sources, printed="fine\n", **metadata):
@@ -28,7 +28,7 @@ def small_course(tmp_path, monkeypatch):
     notebooks.mkdir()
     (notebooks / "glossary.md").write_text("# Glossary\n")
     claim = (
-        "from embedlab.verdicts import record\n"
+        "from embedlab.measure.verdicts import record\n"
         "record('claim', id='C0', text='said', value=0.1, low=0.05, high=0.15, margin=0.02,"
         " verdict='holds', expected={expected!r})"
     )

@@ -8,13 +8,13 @@ import torch
 from safetensors.torch import load_file, save_file
 from sklearn.base import clone
 
-from embedlab import checkpoint, drawing
-from embedlab.augment import Affine
-from embedlab.checkpoint import load_drawing, save_drawing
-from embedlab.drawing import Painter, Prior
+from embedlab.data.download import DataUnavailable
 from embedlab.embedders import CLIP
-from embedlab.evaluate import normalised
-from embedlab.sources import DataUnavailable
+from embedlab.lessons.lesson_06b import checkpoint, drawing
+from embedlab.lessons.lesson_06b.checkpoint import load_drawing, save_drawing
+from embedlab.lessons.lesson_06b.drawing import Painter, Prior
+from embedlab.search.exact import normalised
+from embedlab.training.augment import Affine
 
 SMALL = dict(width=8, batch_size=16, epochs=25, lr=1e-2)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from embedlab.draws import Dropout, normal
-from embedlab.training import seeded
+from embedlab.training.draws import Dropout, normal
+from embedlab.training.loop import seeded
 
 
 def test_normals_are_the_same_on_every_machine():

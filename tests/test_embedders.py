@@ -13,7 +13,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
-from embedlab import captions
+from embedlab.data import captions
 from embedlab.embedders import (
     CLIP,
     LDA,
@@ -228,7 +228,7 @@ def test_a_failed_refit_does_not_look_fitted(few, monkeypatch):
     def interrupt(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("embedlab.embedders.network.train", interrupt)
+    monkeypatch.setattr("embedlab.embedders.shared.network.train", interrupt)
     with pytest.raises(KeyboardInterrupt):
         lenet.fit(few.train.x, few.train.y)
     with pytest.raises(NotFittedError):
@@ -324,7 +324,7 @@ def test_bad_parameters(kwargs, words, few):
 
 
 def test_lenet_takes_views_of_the_users_own(few):
-    from embedlab.augment import Affine, Noise
+    from embedlab.training.augment import Affine, Noise
 
     fit = lambda augment: LeNet5(epochs=2, augment=augment).fit(few.train.x, few.train.y)  # noqa: E731
     plain, mild, noisy = (fit(a).transform(few.test.x) for a in (True, [Affine()], [Noise(0.3)]))
@@ -339,8 +339,8 @@ def test_lenet_needs_32x32():
 
 def test_shuffled_labels_are_learned_and_do_not_help(few):
     """The control must fail: trained on nonsense, the vectors retrieve worse than pixels."""
-    from embedlab.evaluate import mean_average_precision
-    from embedlab.labels import shuffled
+    from embedlab.data.labels import shuffled
+    from embedlab.measure.retrieval import mean_average_precision
 
     right = LeNet5(epochs=15).fit(few.train.x, few.train.y)
     deaf = LeNet5(epochs=15).fit(few.train.x, shuffled(few.train.y))

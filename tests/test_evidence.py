@@ -17,25 +17,26 @@ import torch
 from typer.testing import CliRunner
 
 from embedlab import cli
-from embedlab import evidence as module
-from embedlab.augment import Compose
+from embedlab.data.labels import random_mistakes, shuffled, systematic_mistakes
 from embedlab.embedders import LeNet5, Pixels
-from embedlab.evidence import (
+from embedlab.lessons import experiments as module
+from embedlab.lessons import ledger
+from embedlab.lessons.experiments import (
     Experiment,
     evidence,
     experiments,
-    ledger,
     missing_evidence,
     reproduces,
 )
-from embedlab.evidence.lesson_00 import reshuffled
-from embedlab.evidence.lesson_02 import left_out
-from embedlab.evidence.lesson_03 import face_regions
-from embedlab.evidence.lesson_04 import GREY_SETS, few_labels_row
-from embedlab.intervals import Measure
-from embedlab.labels import random_mistakes, shuffled, systematic_mistakes
-from embedlab.properties import properties, r2_probe, shared_by_neighbours
-from embedlab.scoreboard import Row, score
+from embedlab.lessons.few_labels import few_labels_row
+from embedlab.lessons.lesson_00.experiments import reshuffled
+from embedlab.lessons.lesson_02.experiments import left_out
+from embedlab.lessons.lesson_03.experiments import face_regions
+from embedlab.lessons.lesson_04.experiments import GREY_SETS
+from embedlab.measure.intervals import Measure
+from embedlab.measure.properties import properties, r2_probe, shared_by_neighbours
+from embedlab.measure.scoreboard import Row, score
+from embedlab.training.augment import Compose
 
 TOY = Experiment(
     name="toy",
@@ -253,9 +254,9 @@ from pathlib import Path
 
 import numpy as np
 
-from embedlab.evidence import Experiment
-from embedlab.intervals import Measure
-from embedlab.scoreboard import Row
+from embedlab.lessons.experiments import Experiment
+from embedlab.measure.intervals import Measure
+from embedlab.measure.scoreboard import Row
 
 
 def _run(condition, seed, images):

@@ -5,8 +5,8 @@ import inspect
 import nbformat
 import pytest
 
-from embedlab.course import lesson_number, lessons
-from embedlab.exercises import all_exercises, exercise
+from embedlab.course.run import lesson_number, lessons
+from embedlab.lessons.exercises import all_exercises, exercise
 
 EXERCISES = all_exercises()
 WRONG = [(e, f, words) for e in EXERCISES.values() for f, words in e.wrong]

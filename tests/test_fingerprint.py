@@ -7,7 +7,7 @@ import re
 import pytest
 import torch
 
-from embedlab import fingerprint as module
+from embedlab.training import fingerprint as module
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from embedlab.draws import normal
-from embedlab.flow import flow_loss, sample
+from embedlab.lessons.lesson_06b.flow import flow_loss, sample
+from embedlab.training.draws import normal
 
 
 def seed(n: int = 0) -> torch.Generator:

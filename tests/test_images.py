@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from embedlab import load_images
-from embedlab.images import EMBEDDED, PHOTOS, SIDE, all_digits, writer_of_digit
+from embedlab.data.images import SIDE
+from embedlab.data.load import EMBEDDED, PHOTOS, all_digits, writer_of_digit
 
 
 @pytest.mark.parametrize("name", EMBEDDED)
@@ -68,7 +69,7 @@ def test_photo_crops_of_two_splits_share_no_pixel():
     from PIL import Image
     from skimage import data
 
-    from embedlab import images as module
+    from embedlab.data import load as module
 
     photo = np.zeros((384, 512, 3), np.uint8)
     for row in range(6):

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from embedlab.intervals import Measure, pooled, simultaneous
+from embedlab.measure.intervals import Measure, pooled, simultaneous
 
 
 def accuracy(rng, p=0.8, n=400, **units) -> Measure:

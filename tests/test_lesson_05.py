@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from embedlab.data.images import Split
 from embedlab.embedders import RandomViT, ViT
-from embedlab.evidence.lesson_05 import (
+from embedlab.lessons.lesson_05.experiments import (
     accuracy,
     choice_rows,
     cluttered,
@@ -13,8 +14,7 @@ from embedlab.evidence.lesson_05 import (
     found_row,
     shuffled_patches,
 )
-from embedlab.evidence.lesson_05b import _fine_tuning
-from embedlab.images import Split
+from embedlab.lessons.lesson_05b.experiments import _fine_tuning
 
 
 def test_shuffled_patches_are_the_same_patches_in_another_order(few):
@@ -65,8 +65,8 @@ def test_rows_of_a_choice_name_both_poolings(few):
 
 def test_fine_tuning_begins_where_it_says(few, monkeypatch):
     begun = []
-    monkeypatch.setattr("embedlab.evidence.lesson_05b.FEW_EPOCHS", 1)
-    monkeypatch.setattr("embedlab.evidence.lesson_05b.EPOCHS", 1)
+    monkeypatch.setattr("embedlab.lessons.lesson_05b.experiments.FEW_EPOCHS", 1)
+    monkeypatch.setattr("embedlab.lessons.lesson_05b.experiments.EPOCHS", 1)
     init = ViT.__init__
 
     def remember(self, *args, **kwargs):

@@ -9,20 +9,26 @@ import nbformat
 import numpy as np
 import pytest
 
-from embedlab import captions, show_source
+from embedlab import show_source
+from embedlab.data import captions
+from embedlab.data.scenes import compose, load_scenes
 from embedlab.embedders import CLIP
-from embedlab.evidence.lesson_06 import measured, scans_named, single, withheld, withheld_row
-from embedlab.evidence.lesson_06b import (
+from embedlab.lessons.lesson_06.experiments import (
+    measured,
+    scans_named,
+    single,
+    withheld,
+    withheld_row,
+)
+from embedlab.lessons.lesson_06b.experiments import (
     CHECKPOINT,
-    QUESTIONS,
     asked,
     drawn,
-    judge,
     load_drawing,
     recognised,
 )
-from embedlab.plots import show
-from embedlab.scenes import compose, load_scenes
+from embedlab.lessons.lesson_06b.judges import QUESTIONS, train_classifier
+from embedlab.show.plots import show
 from tests.test_pretrained_clip import save_tiny
 
 NOTEBOOK = Path(__file__).resolve().parents[1] / "notebooks" / "06_clip.ipynb"
@@ -106,7 +112,7 @@ def test_a_judge_is_asked_what_a_scene_shows(kind, digits, scenes):
 
 
 def test_a_judge_tells_real_pictures_from_others(digits, scenes):
-    who = judge(digits, n=2_000, epochs=3)
+    who = train_classifier(digits, n=2_000, epochs=3)
     assert 0.5 < who.ceiling.value < 1
     part = asked(scenes, "one", 80)
     assert who.right(part.x, part.y).value > 0.5
@@ -117,7 +123,7 @@ def test_a_judge_tells_real_pictures_from_others(digits, scenes):
 
 def test_the_stored_painter_draws_what_is_asked(digits):
     clip, prior, painter = load_drawing(CHECKPOINT)
-    who = judge(digits, n=2_000, epochs=3)
+    who = train_classifier(digits, n=2_000, epochs=3)
     x = drawn(clip, prior, painter, ["a seven", "three fours"])
     assert x.shape == (2, 1, 32, 32)
     assert 0 <= x.min() < x.max() <= 1

@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from embedlab.course import lesson_number, lessons
+from embedlab.course.run import lesson_number, lessons
 from tests.mutants import MUTANTS, ROOT
 
 

@@ -7,8 +7,8 @@ import re
 import nbformat
 import pytest
 
-from embedlab.course import NOTEBOOKS, lesson_number, lessons
-from embedlab.evidence import LIVE
+from embedlab.course.run import NOTEBOOKS, lesson_number, lessons
+from embedlab.lessons.experiments import LIVE
 
 LESSONS = lessons()
 each = pytest.mark.parametrize("path", LESSONS, ids=lambda p: p.stem)

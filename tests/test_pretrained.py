@@ -10,8 +10,8 @@ import torch
 from typer.testing import CliRunner
 
 from embedlab.cli import app
-from embedlab.pretrained import clip_files, fetch_clip, fetch_timm, load_timm
-from embedlab.sources import DataUnavailable
+from embedlab.data.download import DataUnavailable
+from embedlab.data.weights import clip_files, fetch_clip, fetch_timm, load_timm
 
 NAME = "vit_tiny_patch16_224.augreg_in21k_ft_in1k"
 CLIP = "somebody/clip-tiny"

@@ -16,9 +16,9 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPProcessor, CLIPTokenizer
 
+from embedlab.data.download import DataUnavailable
 from embedlab.embedders import CLIP
 from embedlab.embedders.pretrained_clip import PretrainedCLIP
-from embedlab.sources import DataUnavailable
 
 NAME = "somebody/clip-tiny"
 LONGEST = 16

@@ -3,12 +3,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from embedlab import captions
-from embedlab.captions import RELATIONS
-from embedlab.evidence.lesson_06 import in_templates, withheld, words_shuffled
-from embedlab.images import load_images
-from embedlab.puzzles import Puzzle, chosen, named, puzzles
-from embedlab.scenes import compose, load_scenes
+from embedlab.data import captions
+from embedlab.data.captions import RELATIONS
+from embedlab.data.load import load_images
+from embedlab.data.scenes import compose, load_scenes
+from embedlab.lessons.lesson_06.experiments import in_templates, withheld, words_shuffled
+from embedlab.lessons.lesson_06.puzzles import Puzzle, chosen, named, puzzles
 
 
 @pytest.fixture(scope="module")

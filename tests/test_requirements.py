@@ -10,7 +10,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from embedlab.sources import ROOT
+from embedlab.settings import ROOT
 
 
 def ranges() -> dict[str, Requirement]:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from embedlab.retrieval import close_gap, modality_gap, recall_at, recalls
+from embedlab.lessons.lesson_06.matching import close_gap, modality_gap, recall_at, recalls
 
 
 def test_recall_counts_queries_with_a_match():

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from scipy.ndimage import label
 
-from embedlab import captions
-from embedlab import scenes as scenes_module
-from embedlab.captions import RELATIONS, TEMPLATES
-from embedlab.images import Images, Split, load_images
-from embedlab.scenes import KINDS, Scenes, compose, default_held_out, joined, load_scenes
+from embedlab.data import captions
+from embedlab.data import scenes as scenes_module
+from embedlab.data.captions import RELATIONS, TEMPLATES
+from embedlab.data.images import Images, Split
+from embedlab.data.load import load_images
+from embedlab.data.scenes import KINDS, Scenes, compose, default_held_out, joined, load_scenes
 
 COLOURS = ("red", "green", "blue")
 N = (300, 60, 60, 60)

@@ -9,10 +9,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from embedlab import load_images, score
+from embedlab.data.download import DataUnavailable
+from embedlab.data.labels import shuffled
 from embedlab.embedders import PCA, KernelLDA, Pixels
-from embedlab.labels import shuffled
-from embedlab.scoreboard import MEASURES, Row, pooled_row, stored_rows, table
-from embedlab.sources import DataUnavailable
+from embedlab.measure.scoreboard import MEASURES, Row, pooled_row, stored_rows
+from embedlab.show.tables import table
 
 
 def test_a_row_has_every_measure_with_its_interval(few):

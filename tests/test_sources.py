@@ -23,7 +23,8 @@ import pooch
 import pytest
 import requests
 
-from embedlab import load_images, sources
+from embedlab import load_images
+from embedlab.data import download as sources
 
 NAME = "made-up"
 FILES = {

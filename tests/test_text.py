@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
+from embedlab.data.download import DataUnavailable
 from embedlab.embedders import LetterNgrams, MiniLM, OneHot, text
-from embedlab.sources import DataUnavailable
-from embedlab.words import TRIPLES
+from embedlab.lessons.lesson_00.words import TRIPLES
 
 
 @pytest.fixture

@@ -7,8 +7,9 @@ import warnings
 import numpy as np
 import pytest
 
-from embedlab.captions import words
-from embedlab.embedders.tokenizer import WordTokenizer, check_texts
+from embedlab.data.captions import words
+from embedlab.data.checks import check_texts
+from embedlab.embedders.shared.tokenizer import WordTokenizer
 
 
 @pytest.fixture

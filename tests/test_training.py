@@ -5,11 +5,12 @@ import pytest
 import torch
 from torch import nn
 
-from embedlab.augment import Affine
-from embedlab.device import own_threads, pick_budget, pick_device, set_threads
+from embedlab.data.images import as_tensor
 from embedlab.embedders import LeNet5
 from embedlab.embedders.lenet import LeNet5Network
-from embedlab.training import TrainingDiverged, as_tensor, in_batches, seeded, train
+from embedlab.training.augment import Affine
+from embedlab.training.device import own_threads, pick_budget, pick_device, set_threads
+from embedlab.training.loop import TrainingDiverged, in_batches, seeded, train
 
 
 def fit_line(**kwargs):
@@ -142,9 +143,11 @@ def test_a_gpu_takes_the_larger_budget(few, monkeypatch):
     assert gpu.epochs > cpu.epochs
     epochs = []
     for budget in (cpu, gpu):
-        monkeypatch.setattr("embedlab.embedders.network.pick_budget", lambda device, b=budget: b)
         monkeypatch.setattr(
-            "embedlab.embedders.network.train", lambda *a, **k: epochs.append(k["epochs"])
+            "embedlab.embedders.shared.network.pick_budget", lambda device, b=budget: b
+        )
+        monkeypatch.setattr(
+            "embedlab.embedders.shared.network.train", lambda *a, **k: epochs.append(k["epochs"])
         )
         LeNet5().fit(few.train.x, few.train.y)
     assert epochs == [30, 60]

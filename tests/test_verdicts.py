@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from embedlab.intervals import Measure
-from embedlab.verdicts import MARGINS, claim, claims, judge
+from embedlab.measure.intervals import Measure
+from embedlab.measure.verdicts import MARGINS, claim, claims, judge
 
 
 def measure(value, spread=0.0, dataset="digits", name="map"):

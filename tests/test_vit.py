@@ -6,19 +6,14 @@ import timm
 import torch
 from sklearn.exceptions import NotFittedError
 
-from embedlab.augment import Noise
 from embedlab.embedders import MAE, Data2Vec, RandomViT, ViT
 from embedlab.embedders.data2vec import Teacher
-from embedlab.embedders.masking import Predictor, block_masks, predicted, random_masks
-from embedlab.embedders.transformer import (
-    ViTEncoder,
-    from_patches,
-    pick,
-    sincos_positions,
-    to_patches,
-)
-from embedlab.evidence.lesson_05 import shuffled_patches
-from embedlab.training import seeded
+from embedlab.embedders.shared.masking import Predictor, block_masks, predicted, random_masks
+from embedlab.embedders.shared.patches import from_patches, pick, sincos_positions, to_patches
+from embedlab.embedders.shared.transformer import ViTEncoder
+from embedlab.lessons.lesson_05.experiments import shuffled_patches
+from embedlab.training.augment import Noise
+from embedlab.training.loop import seeded
 
 KINDS = [ViT, MAE, Data2Vec]
 each = pytest.mark.parametrize("kind", KINDS, ids=lambda k: k.__name__)
@@ -139,7 +134,7 @@ def test_the_same_seed_starts_from_the_same_encoder(few, monkeypatch):
         begun.append(network["encoder"].state_dict())
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("embedlab.embedders.network.train", no_training)
+    monkeypatch.setattr("embedlab.embedders.shared.network.train", no_training)
     untrained = RandomViT(seed=3).fit(few.train.x).network_["encoder"].state_dict()
     for kind in KINDS:
         with pytest.raises(KeyboardInterrupt):
@@ -154,7 +149,7 @@ def test_a_fit_that_is_broken_off_leaves_nothing_that_looks_fitted(kind, few, mo
     def interrupt(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("embedlab.embedders.network.train", interrupt)
+    monkeypatch.setattr("embedlab.embedders.shared.network.train", interrupt)
     with pytest.raises(KeyboardInterrupt):
         fitted.fit(few.train.x, few.train.y)
     assert not [name for name in vars(fitted) if name.endswith("_")]

@@ -8,13 +8,14 @@ import torch.nn.functional as F
 from sklearn.utils.validation import check_array, check_is_fitted
 from torch import nn
 
-from embedlab.augment import Affine
-from embedlab.device import pick_device
-from embedlab.draws import Dropout, normal
-from embedlab.embedders.base import check_positive, check_range, check_side
-from embedlab.embedders.conv import ConvEncoder
-from embedlab.embedders.network import NetworkEmbedder
-from embedlab.training import as_tensor, in_batches, seeded
+from embedlab.data.checks import check_positive, check_range, check_side
+from embedlab.data.images import as_tensor
+from embedlab.embedders.shared.conv import ConvEncoder
+from embedlab.embedders.shared.network import NetworkEmbedder
+from embedlab.training.augment import Affine
+from embedlab.training.device import pick_device
+from embedlab.training.draws import Dropout, normal
+from embedlab.training.loop import in_batches, seeded
 
 
 def full(n_in: int, n_out: int) -> nn.Sequential:
@@ -81,7 +82,7 @@ class Autoencoder(NetworkEmbedder):
         images are moved a little, and the decoder has a little dropout.
     epochs : int, optional
         Default: 60, and fewer where there are many images, so that training sees about 200,000.
-        More on a GPU, see :func:`embedlab.device.pick_budget`.
+        More on a GPU, see :func:`pick_budget`.
     batch_size : int
     lr, weight_decay : float
         Of AdamW; `lr` is the top of a one-cycle schedule.

@@ -12,15 +12,16 @@ import torch.nn.functional as F
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from embedlab.augment import View
-from embedlab.device import pick_device
-from embedlab.embedders.base import check_positive, check_range, check_side
-from embedlab.embedders.conv import ConvEncoder
-from embedlab.embedders.image_text import ImageTextEmbedder
-from embedlab.embedders.network import NetworkEmbedder
-from embedlab.embedders.tokenizer import WordTokenizer, check_texts
-from embedlab.embedders.transformer import Block, divisors
-from embedlab.training import as_tensor, in_batches, seeded
+from embedlab.data.checks import check_positive, check_range, check_side, check_texts
+from embedlab.data.images import as_tensor
+from embedlab.embedders.shared.conv import ConvEncoder
+from embedlab.embedders.shared.image_text import ImageTextEmbedder
+from embedlab.embedders.shared.network import NetworkEmbedder
+from embedlab.embedders.shared.tokenizer import WordTokenizer
+from embedlab.embedders.shared.transformer import Block, divisors
+from embedlab.training.augment import View
+from embedlab.training.device import pick_device
+from embedlab.training.loop import in_batches, seeded
 
 if TYPE_CHECKING:
     from embedlab.embedders.pretrained_clip import PretrainedCLIP
@@ -125,11 +126,11 @@ class CLIP(ImageTextEmbedder, NetworkEmbedder):
         never learned; a word that has none is read as unknown, with a warning.
     augment : bool or sequence of views
         Show each training image a little turned, scaled, sheared and shifted; or as these views of
-        :mod:`embedlab.augment` change it. Not for captions that tell left from right: a
-        :class:`~embedlab.augment.Flip`.
+        :mod:`embedlab.training.augment` change it. Not for captions that tell left from right: a
+        :class:`~embedlab.training.augment.Flip`.
     epochs : int, optional
         Default: 30, and fewer where there are many images, so that training sees about 200,000.
-        More on a GPU, see :func:`embedlab.device.pick_budget`.
+        More on a GPU, see :func:`pick_budget`.
     batch_size : int
         Pairs. Every other caption in the batch is a wrong answer.
     lr, weight_decay : float
@@ -268,7 +269,7 @@ class CLIP(ImageTextEmbedder, NetworkEmbedder):
 
         Raises
         ------
-        embedlab.sources.DataUnavailable
+        embedlab.data.download.DataUnavailable
             Where they are not on this machine; the message says how to get them.
         """
         from embedlab.embedders.pretrained_clip import PretrainedCLIP

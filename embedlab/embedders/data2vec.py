@@ -9,11 +9,11 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from embedlab.augment import View
-from embedlab.device import pick_device
-from embedlab.embedders.base import check_positive, check_range
-from embedlab.embedders.masking import MaskedEmbedder, block_masks, random_masks
-from embedlab.embedders.transformer import ViTEncoder
+from embedlab.data.checks import check_positive, check_range
+from embedlab.embedders.shared.masking import MaskedEmbedder, block_masks, random_masks
+from embedlab.embedders.shared.transformer import ViTEncoder
+from embedlab.training.augment import View
+from embedlab.training.device import pick_device
 
 
 class Teacher:
@@ -113,7 +113,7 @@ class Data2Vec(MaskedEmbedder):
         As in :class:`embedlab.embedders.ViT`.
     epochs : int, optional
         Default: 70, and fewer where there are many images, so that training sees about 110,000.
-        More on a GPU, see :func:`embedlab.device.pick_budget`.
+        More on a GPU, see :func:`pick_budget`.
     batch_size : int
     lr, weight_decay : float
         Of AdamW; `lr` is the top of a one-cycle schedule.

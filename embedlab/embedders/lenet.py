@@ -10,11 +10,12 @@ import torch.nn.functional as F
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from embedlab.augment import View
-from embedlab.device import pick_device
-from embedlab.embedders.base import check_positive, check_side
-from embedlab.embedders.network import NetworkEmbedder
-from embedlab.training import as_tensor, in_batches, seeded
+from embedlab.data.checks import check_positive, check_side
+from embedlab.data.images import as_tensor
+from embedlab.embedders.shared.network import NetworkEmbedder
+from embedlab.training.augment import View
+from embedlab.training.device import pick_device
+from embedlab.training.loop import in_batches, seeded
 
 LAYERS = ("c1", "s2", "c3", "s4", "c5", "fc84", "logits", "softmax")
 
@@ -89,10 +90,10 @@ class LeNet5(NetworkEmbedder):
         Whose activations ``transform`` gives, flattened: one of ``LAYERS``.
     augment : bool or sequence of views
         Show each training image a little turned, scaled, sheared and shifted, anew each time; or
-        as these views of :mod:`embedlab.augment` change it.
+        as these views of :mod:`embedlab.training.augment` change it.
     epochs : int, optional
         Default: 30, and fewer where there are many images, so that training sees about 160,000.
-        More on a GPU, see :func:`embedlab.device.pick_budget`.
+        More on a GPU, see :func:`pick_budget`.
     batch_size : int
     lr, weight_decay : float
         Of AdamW; `lr` is the top of a one-cycle schedule.

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from embedlab.augment import View
-from embedlab.embedders.masking import MaskedEmbedder, predicted, random_masks
-from embedlab.embedders.transformer import from_patches, to_patches
-from embedlab.training import in_batches
+from embedlab.embedders.shared.masking import MaskedEmbedder, predicted, random_masks
+from embedlab.embedders.shared.patches import from_patches, to_patches
+from embedlab.training.augment import View
+from embedlab.training.loop import in_batches
 
 
 class MAE(MaskedEmbedder):
@@ -29,7 +29,7 @@ class MAE(MaskedEmbedder):
         As in :class:`embedlab.embedders.ViT`.
     epochs : int, optional
         Default: 70, and fewer where there are many images, so that training sees about 110,000.
-        More on a GPU, see :func:`embedlab.device.pick_budget`.
+        More on a GPU, see :func:`pick_budget`.
     batch_size : int
     lr, weight_decay : float
         Of AdamW; `lr` is the top of a one-cycle schedule.

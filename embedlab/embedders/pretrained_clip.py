@@ -6,10 +6,11 @@ import numpy as np
 import torch
 from sklearn.utils.validation import check_is_fitted
 
-from embedlab.device import pick_device
-from embedlab.embedders.base import check_images, check_positive, forget
-from embedlab.embedders.image_text import ImageTextEmbedder
-from embedlab.pretrained import clip_files
+from embedlab.data.checks import check_images, check_positive
+from embedlab.data.weights import clip_files
+from embedlab.embedders.base import forget
+from embedlab.embedders.shared.image_text import ImageTextEmbedder
+from embedlab.training.device import pick_device
 
 
 class PretrainedCLIP(ImageTextEmbedder):
@@ -44,7 +45,7 @@ class PretrainedCLIP(ImageTextEmbedder):
 
         Raises
         ------
-        embedlab.sources.DataUnavailable
+        embedlab.data.download.DataUnavailable
             Where they are not on this machine; the message says how to get them.
         """
         from transformers import CLIPModel, CLIPProcessor

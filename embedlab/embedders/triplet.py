@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
-from embedlab.augment import View
-from embedlab.embedders.base import check_range
-from embedlab.embedders.contrastive import Contrastive
+from embedlab.data.checks import check_range
+from embedlab.embedders.shared.contrastive import Contrastive
+from embedlab.training.augment import View
 
 
 def triplet_loss(a: torch.Tensor, b: torch.Tensor, margin: float) -> torch.Tensor:

@@ -7,10 +7,12 @@ import torch.nn.functional as F
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from embedlab.augment import View
-from embedlab.device import pick_device
-from embedlab.embedders.transformer import PatchEmbedder, ViTEncoder
-from embedlab.training import as_tensor, in_batches, seeded
+from embedlab.data.images import as_tensor
+from embedlab.embedders.shared.patch_embedder import PatchEmbedder
+from embedlab.embedders.shared.transformer import ViTEncoder
+from embedlab.training.augment import View
+from embedlab.training.device import pick_device
+from embedlab.training.loop import in_batches, seeded
 
 
 class ViT(PatchEmbedder):
@@ -31,13 +33,13 @@ class ViT(PatchEmbedder):
         ``"learned"``, ``"sincos"``, or ``"none"``: then the image is a bag of patches.
     augment : bool or sequence of views
         Show each training image a little turned, scaled, sheared and shifted, anew each time; or
-        as these views of :mod:`embedlab.augment` change it.
+        as these views of :mod:`embedlab.training.augment` change it.
     encoder : ViTEncoder, optional
         Start from a copy of this one, such as a fitted MAE's ``network_["encoder"]``, which is
         then fine-tuned. Default: random weights.
     epochs : int, optional
         Default: 60, and fewer where there are many images, so that training sees about 100,000.
-        More on a GPU, see :func:`embedlab.device.pick_budget`.
+        More on a GPU, see :func:`pick_budget`.
     batch_size : int
     lr, weight_decay : float
         Of AdamW; `lr` is the top of a one-cycle schedule.
@@ -138,3 +140,36 @@ class ViT(PatchEmbedder):
         vectors = self.at(self.taught_pool_).transform(X)
         head = self.network_["head"]
         return self.classes_[in_batches(head, head, vectors).argmax(axis=1)]
+
+
+class RandomViT(PatchEmbedder):
+    """The encoder with its first, random weights: the control that has learned nothing.
+
+    Parameters
+    ----------
+    patch_size, embed_dim, depth, heads : int
+    pool : str
+        ``"cls"`` or ``"mean"``.
+    seed : int
+    """
+
+    def __init__(
+        self,
+        patch_size: int = 8,
+        embed_dim: int = 64,
+        depth: int = 4,
+        heads: int = 4,
+        pool: str = "mean",
+        seed: int = 0,
+    ):
+        self.patch_size = patch_size
+        self.embed_dim = embed_dim
+        self.depth = depth
+        self.heads = heads
+        self.pool = pool
+        self.seed = seed
+
+    def _fit(self, X, y):
+        self._check_patches(X)
+        with seeded(self.seed):
+            self.network_ = nn.ModuleDict({"encoder": self._encoder(X.shape[1])}).eval()

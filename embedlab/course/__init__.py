@@ -1,0 +1,1 @@
+"""The course as a whole: run it, keep it true, show it."""

@@ -1,0 +1,377 @@
+"""Run the lessons as a reader would, several at a time, and sum up what they found."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from concurrent.futures import FIRST_COMPLETED, wait
+from dataclasses import dataclass, field
+from itertools import zip_longest
+from pathlib import Path
+
+import nbformat
+from joblib import cpu_count
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from embedlab.course.compare import differs
+from embedlab.course.pages import _write_whole, export
+from embedlab.course.stopping import pool
+from embedlab.measure.scoreboard import Row, stored_rows
+from embedlab.measure.verdicts import VERDICTS, Verdict
+from embedlab.settings import ROOT
+from embedlab.show.tables import _one_line, rich_table
+
+NOTEBOOKS = ROOT / "notebooks"
+CELL_TIMEOUT = 600  # seconds
+STRIP = ("--keep-output", "--keep-count", "--keep-id")  # nbval needs the counts
+
+
+@dataclass
+class Run:
+    """One lesson's execution.
+
+    Attributes
+    ----------
+    path : pathlib.Path
+        The committed notebook, which is only read.
+    notebook : nbformat.NotebookNode
+        The copy that is executed.
+    done : int
+        Code cells executed so far.
+    seconds : float
+    error : str
+        Empty, or the cell and what it raised.
+    differing : int
+        Cells whose outputs are not the stored ones to the last digit; 0 where one failed.
+    claims : list of Verdict
+    rows : list of Row
+    """
+
+    path: Path
+    notebook: nbformat.NotebookNode
+    done: int = 0
+    seconds: float = 0.0
+    error: str = ""
+    differing: int = 0
+    claims: list[Verdict] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
+
+    @property
+    def code(self) -> list[nbformat.NotebookNode]:
+        """The code cells."""
+        return [cell for cell in self.notebook.cells if cell.cell_type == "code"]
+
+    def line(self, state: str) -> Text:
+        """The lesson's name, cells done, seconds, and a word of how it stands."""
+        done = f"{self.done:>3}/{len(self.code)} cells"
+        return Text(f"{self.path.stem:<40} {done} {self.seconds:>6.1f} s  {state}")
+
+
+def lesson_number(path: Path) -> str:
+    """The number that a lesson's file name begins with, such as ``"02"`` or ``"05b"``.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+
+    Returns
+    -------
+    str
+    """
+    return path.stem.split("_")[0]
+
+
+def lessons(only: str | None = None) -> list[Path]:
+    """The course's notebooks in reading order.
+
+    Parameters
+    ----------
+    only : str, optional
+        The number of one, such as ``"02"`` or ``"05b"``, or the beginning of names.
+
+    Returns
+    -------
+    list of pathlib.Path
+
+    Raises
+    ------
+    ValueError
+        Where no notebook's name begins so.
+    """
+    found = sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))
+    numbered = [path for path in found if lesson_number(path) == only]
+    chosen = numbered or [path for path in found if path.name.startswith(only or "")]
+    if not chosen:
+        raise ValueError(f"only={only!r} begins no lesson: use {', '.join(p.stem for p in found)}.")
+    return chosen
+
+
+def _client(notebook, path: Path) -> NotebookClient:
+    """What executes a notebook beside the file it was read from."""
+    return NotebookClient(
+        notebook,
+        timeout=CELL_TIMEOUT,
+        kernel_name="python3",
+        record_timing=False,
+        coalesce_streams=True,  # or what is printed is cut where the kernel's buffer was
+        extra_arguments=["--log-level=ERROR"],  # ipykernel's note on unencrypted TCP, every time
+        resources={"metadata": {"path": str(path.parent)}},
+    )
+
+
+def run_lesson(path: Path, folder: Path, environment: dict[str, str], tick) -> Run:
+    """Execute a copy of a notebook; what it claims and scores is recorded below `folder`.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+    folder : pathlib.Path
+    environment : dict of str to str
+        Of the lesson's kernel.
+    tick : callable
+        Called with the :class:`Run` after each quarter of the cells but the last.
+
+    Returns
+    -------
+    Run
+    """
+    run, start = Run(path, nbformat.read(path, as_version=4)), time.perf_counter()
+    stored, n = [cell.outputs for cell in run.code], len(run.code)
+    for cell in run.code:  # below a failing cell the page must not show what was stored
+        cell.outputs, cell.execution_count = [], None
+    log = folder / f"{path.stem}.jsonl"
+    log.unlink(missing_ok=True)
+
+    def executed(cell, cell_index, execute_reply):
+        run.done += 1
+        run.seconds = time.perf_counter() - start
+        if 4 * (run.done - 1) // n < 4 * run.done // n < 4:
+            tick(run)
+
+    client = _client(run.notebook, path)
+    client.on_cell_executed = executed
+    try:
+        client.execute(env={**environment, "EMBEDLAB_RECORD": str(log), "TQDM_DISABLE": "1"})
+        run.differing = sum(
+            differs(old, cell.outputs)
+            for old, cell in zip(stored, run.code, strict=True)
+            if "nbval-ignore-output" not in cell.metadata.get("tags", [])
+        )
+    except CellExecutionError as error:
+        run.error = f"cell {run.done} of {n}: {error.ename}: {error.evalue}"
+    except Exception as error:  # a dead kernel or a time-out: this lesson's failure, not the run's
+        run.error = f"cell {run.done + 1} of {n}: {type(error).__name__}: {error}"
+    run.seconds = time.perf_counter() - start
+    for line in log.read_text(encoding="utf-8").splitlines() if log.is_file() else []:
+        entry = json.loads(line)
+        if entry.pop("kind") == "claim":
+            run.claims.append(Verdict(**entry))
+        else:
+            run.rows.append(Row.from_dict(entry))
+    return run
+
+
+def refresh(path: Path) -> None:
+    """Execute a committed notebook and store its outputs in it, clean enough for a small diff.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+
+    Raises
+    ------
+    nbclient.exceptions.CellExecutionError
+        Where a cell fails; the file is then left as it was.
+    """
+    notebook = nbformat.read(path, as_version=4)
+    client = _client(notebook, path)
+    # No progress bars, nothing of this machine's: the outputs are those of the embedded data.
+    environment = {**os.environ, "TQDM_DISABLE": "1", "EMBEDLAB_DEVICE": "cpu"}
+    environment.pop("EMBEDLAB_DATASET", None)
+    client.execute(env=environment)
+    draft = path.with_suffix(".part.ipynb")
+    nbformat.write(notebook, draft)
+    subprocess.run([sys.executable, "-m", "nbstripout", *STRIP, str(draft)], check=True)
+    draft.replace(path)
+
+
+def run_course(
+    dataset: str | None = None,
+    only: str | None = None,
+    jobs: int | None = None,
+    every_claim: bool = False,
+    strict: bool = False,
+) -> int:
+    """Run lessons, show progress, sum up.
+
+    Parameters
+    ----------
+    dataset : str, optional
+        Replaces each lesson's own image set.
+    only : str, optional
+        Beginning of one lesson's name.
+    jobs : int, optional
+        Lessons at a time; default one a core.
+    every_claim : bool
+        Print each claim with its interval, where else each id has one line.
+    strict : bool
+        A verdict that is not the one on record counts as a failure.
+
+    Returns
+    -------
+    int
+        Exit status: 0 where every lesson ran.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        Says what was done. No further lesson is begun, but kernels are left to the caller to end.
+    """
+    console, paths = Console(), lessons(only)
+    folder = ROOT / "build" / "course" / (dataset or "embedded").replace(":", "_").replace("/", "_")
+    pages = folder / "html"
+    pages.mkdir(parents=True, exist_ok=True)
+    glossary = nbformat.v4.new_markdown_cell((NOTEBOOKS / "glossary.md").read_text("utf-8"))
+    export(nbformat.v4.new_notebook(cells=[glossary]), pages / "glossary.html")
+    environment = {**os.environ, **({"EMBEDLAB_DATASET": dataset} if dataset else {})}
+    jobs = jobs or min(len(paths), cpu_count())
+    console.print(f"{_count(len(paths), 'lesson')}, {jobs} at a time, one thread each.")
+
+    def tick(run: Run) -> None:
+        console.print(run.line("…"))
+
+    runs: dict[Path, Run] = {}
+    with pool(jobs) as threads:
+        try:
+            left = {threads.submit(run_lesson, path, folder, environment, tick) for path in paths}
+            while left:  # on Windows no Ctrl-C ends a wait that has no time-out
+                done, left = wait(left, timeout=0.5, return_when=FIRST_COMPLETED)
+                for run in [future.result() for future in done]:
+                    _write_whole(folder / run.path.name, nbformat.writes(run.notebook))
+                    export(run.notebook, pages / f"{run.path.stem}.html")
+                    runs[run.path] = run
+                    console.print(run.line("FAILED" if run.error else "done"))
+            ordered = [runs[path] for path in paths]
+            summary(console, ordered, embedded=not dataset, every_claim=every_claim)
+        except KeyboardInterrupt:
+            where = f"; their pages are in {pages}" if runs else "."
+            raise KeyboardInterrupt(
+                f"Stopped: {len(runs)} of {_count(len(paths), 'lesson')} had run{where}"
+            ) from None
+    failed = sum(bool(run.error) for run in ordered)
+    console.print(
+        f"{len(runs) - failed} of {_count(len(runs), 'lesson')} ran. Pages: {pages}",
+        soft_wrap=True,
+    )
+    changed = any(claim.changed for run in ordered for claim in run.claims)
+    return int(failed > 0 or (strict and changed))
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n} {noun}{'' if n == 1 else 's'}"
+
+
+def summary(console: Console, runs: list[Run], embedded: bool, every_claim: bool = False) -> None:
+    """Print scoreboard, claims and failures, and whether the numbers are the book's.
+
+    Parameters
+    ----------
+    console : rich.console.Console
+    runs : list of Run
+    embedded : bool
+        On the data that the book's numbers come from.
+    every_claim : bool
+        See :func:`run_course`.
+    """
+    methods = stored_rows()  # sweeps and controls of one lesson are shown there
+    board: dict[str, dict[str, Row]] = {}
+    for run in runs:
+        for row in run.rows:
+            if row.name in methods and "shuffled" not in row.dataset:
+                board.setdefault(row.dataset, {}).setdefault(row.name, row)
+    for dataset, rows in board.items():
+        console.print(rich_table(list(rows.values()), dataset), "")
+    claims = [claim for run in runs for claim in run.claims]
+    if claims:
+        console.print(claims_table(claims) if every_claim else claims_counted(claims), "")
+    changed = [claim for claim in claims if claim.changed]
+    for claim in changed:
+        line = f"CHANGED {claim.id}: {claim.verdict}, on record {claim.expected}: {claim.text}"
+        console.print(_one_line(line))
+    if changed:
+        console.print(
+            "A difference close to its margin can fall on the other side of it on another machine."
+        )
+    failed = [run for run in runs if run.error]
+    for run in failed:
+        console.print(Text(f"FAILED {run.path.stem}, {run.error}", style="bold red"))
+    if embedded and not failed:
+        console.print(_exactness(runs))
+
+
+def _exactness(runs: list[Run]) -> str:
+    cells, where = sum(run.differing for run in runs), sum(run.differing > 0 for run in runs)
+    if not cells:
+        return "Every number and picture is the book's, to the last digit."
+    return (
+        f"{_count(cells, 'cell')} of {_count(where, 'lesson')} differ{'s' * (cells == 1)} from the "
+        "book in last digits or pictures: this machine computes with other kernels (see embedlab "
+        "doctor)."
+    )
+
+
+def claims_counted(claims: list[Verdict]) -> Table:
+    """How many claims of each id hold, fail, are undecided, changed; two ids a line.
+
+    Parameters
+    ----------
+    claims : list of Verdict
+
+    Returns
+    -------
+    rich.table.Table
+    """
+    rows = []
+    for id in sorted({claim.id for claim in claims}, key=lambda id: (len(id), id)):
+        mine = [claim for claim in claims if claim.id == id]
+        verdicts = [claim.verdict for claim in mine]
+        counts = *map(verdicts.count, VERDICTS), sum(claim.changed for claim in mine)
+        rows.append([id, *(str(count or "") for count in counts)])
+    half = (len(rows) + 1) // 2
+    names = ("claims", *VERDICTS, "changed")
+    out = Table(*names, "  ", *names, box=None, padding=(0, 1, 0, 0), pad_edge=False)
+    for left, right in zip_longest(rows[:half], rows[half:], fillvalue=()):
+        out.add_row(*left, "", *right)
+    for column in out.columns:
+        column.justify = "left" if column.header == "claims" else "right"
+    return out
+
+
+def claims_table(claims: list[Verdict]) -> Table:
+    """Every claim with its interval and verdict.
+
+    Parameters
+    ----------
+    claims : list of Verdict
+
+    Returns
+    -------
+    rich.table.Table
+    """
+    out = Table("claim", "", "difference", "95% interval", "verdict", title="Claims")
+    for claim in claims:
+        out.add_row(
+            claim.id,
+            claim.text,
+            f"{claim.value:+.3f}",
+            f"{claim.low:+.3f} {claim.high:+.3f}",
+            claim.verdict + (f" (on record: {claim.expected})" if claim.changed else ""),
+        )
+    return out

@@ -1,0 +1,1 @@
+"""What comes in: images, captioned scenes, wrong labels, bytes, weights; and what is refused."""

@@ -1,0 +1,192 @@
+"""Your own images: ``folder:PATH``, one sub-folder a class."""
+
+from __future__ import annotations
+
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+from tqdm import tqdm
+
+from embedlab.data.images import SIDE, Images, Split, hold_out
+
+_SPLITS = ("train", "val", "test")
+# Two of these side by side are splits, not classes, and must not be learnt as classes.
+_SPLIT_WORDS = {*_SPLITS, "valid", "validation"}
+
+
+def read_image(path: Path) -> np.ndarray:
+    """One image file as RGB, upright, its centre square scaled to 32x32.
+
+    EXIF rotation is applied, 16-bit greys are scaled down, transparency is laid on white, and
+    palettes and CMYK become RGB.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+
+    Returns
+    -------
+    ndarray of uint8, shape (3, 32, 32)
+
+    Raises
+    ------
+    Exception
+        Pillow's own, of many types, for a file that is not a readable image or is too large to be
+        safe.
+    """
+    with Image.open(path) as image:
+        image.draft("RGB", (4 * SIDE, 4 * SIDE))  # JPEG: decode a reduced size, not every pixel
+        image = ImageOps.exif_transpose(image)
+        if image.mode.startswith("I") or image.mode == "F":
+            image = _grey8(image)
+        if image.has_transparency_data:
+            image = image.convert("RGBA")
+            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+        image = ImageOps.fit(image.convert("RGB"), (SIDE, SIDE), Image.LANCZOS)
+        return np.asarray(image).transpose(2, 0, 1)
+
+
+def _grey8(image: Image.Image) -> Image.Image:
+    """16-bit, 32-bit and float greys to 8 bits: Pillow's own conversion would clip them to white.
+
+    White in 16 bits is 65,535, not the brightest pixel: a dark picture stays dark. 32-bit integers
+    and floats have no fixed white, and the least usual one that holds every value is taken.
+    """
+    values = np.asarray(image, np.float64)
+    if not np.isfinite(values).all():
+        raise ValueError("the pixels are not all finite numbers")
+    whites = (65535.0,) if image.mode.startswith("I;16") else (1.0, 255.0, 65535.0)
+    brightest = values.max(initial=0)
+    white = next((white for white in whites if brightest <= white), brightest)
+    return Image.fromarray((values.clip(0) * (255 / white)).round().astype(np.uint8))
+
+
+def _try_read(path: Path) -> np.ndarray | None:
+    try:
+        return read_image(path)
+    except Exception:  # damaged files make decoders raise struct.error, RuntimeError, MemoryError …
+        return None
+
+
+def _read_classes(root: Path, names: list[str]) -> tuple[Split, list[Path]]:
+    """Every readable image below ``root/<name>/``, labelled by name, and those not readable."""
+    files, labels = [], []
+    for label, name in enumerate(names):
+        found = sorted(
+            path
+            for path in (root / name).rglob("*")
+            if path.is_file() and not _hidden(path.relative_to(root / name))
+        )
+        files += found
+        labels += [label] * len(found)
+    with warnings.catch_warnings(), ThreadPoolExecutor() as pool:
+        # Past Pillow's bound of 89 megapixels a file is listed as unreadable, not decoded.
+        # Pillow's own remarks on damaged metadata name no file, and would drown our one warning.
+        warnings.simplefilter("ignore", UserWarning)
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        bar = tqdm(pool.map(_try_read, files), total=len(files), desc="reading", delay=1)
+        pixels = list(bar)
+    good = [i for i, p in enumerate(pixels) if p is not None]
+    y = np.array(labels, np.int64)[good]
+    for label, name in enumerate(names):
+        if not (y == label).any():
+            raise ValueError(
+                f"The class folder {root / name} holds no readable image: "
+                "add images to it or remove the folder."
+            )
+    x = np.stack([pixels[i] for i in good]).astype(np.float32) / 255
+    return Split(x, y), [files[i] for i, p in enumerate(pixels) if p is None]
+
+
+def load_folder(name: str) -> Images:
+    """Load ``folder:PATH``.
+
+    PATH holds one sub-folder a class, and each class is split 60 / 20 / 20 by a fixed shuffle; or
+    it holds the folders ``train`` and ``test`` (and perhaps ``val``, otherwise a fifth of train),
+    each with a sub-folder a class, and these splits are kept. Split by hand where one person, place
+    or film appears in several images: a shuffle puts near-copies on both sides.
+
+    Parameters
+    ----------
+    name : str
+        ``"folder:"`` and a path.
+
+    Returns
+    -------
+    Images
+
+    Raises
+    ------
+    ValueError
+        For a path without class folders, or a class without enough readable images.
+    FileNotFoundError
+        For a path that is not a folder.
+
+    Warns
+    -----
+    UserWarning
+        One warning that lists by name the files that could not be read.
+    """
+    root = Path(name.removeprefix("folder:")).expanduser()
+    if not root.is_dir():
+        raise FileNotFoundError(f"name={name!r}: there is no folder {root.resolve()}.")
+    subfolders = _subfolders(root)
+    if len(_SPLIT_WORDS.intersection(subfolders)) > 1:
+        if not {"train", "test"} <= set(subfolders) <= set(_SPLITS):
+            raise ValueError(
+                f"name={name!r}: {root} holds {subfolders}: a folder of splits holds 'train' and "
+                "'test', perhaps 'val', and no other."
+            )
+        class_names = _subfolders(root / "train")
+        parts = {key: root / key for key in subfolders}
+        for part in parts.values():
+            if _subfolders(part) != class_names:
+                raise ValueError(f"{part} and {root / 'train'} must hold the same class folders.")
+    else:
+        class_names, parts = subfolders, {"all": root}
+    if len(class_names) < 2:
+        raise ValueError(
+            f"name={name!r}: {root} must hold at least two class folders, found {class_names}."
+        )
+    read = {key: _read_classes(part, class_names) for key, part in parts.items()}
+    _warn_unreadable([path for _, bad in read.values() for path in bad])
+    splits = {key: split for key, (split, _) in read.items()}
+    share = 0.2
+    if "all" in splits:
+        _at_least(3, splits["all"], root, class_names, "train, val and test")
+        splits["train"], splits["test"] = hold_out(splits["all"], share)
+        share = 0.25  # of what is left: 20% of all
+    if "val" not in splits:
+        _at_least(2, splits["train"], parts.get("train", root), class_names, "train and val")
+        splits["train"], splits["val"] = hold_out(splits["train"], share)
+    return Images(name, tuple(class_names), *(splits[key] for key in _SPLITS))
+
+
+def _at_least(n: int, split: Split, root: Path, names: list[str], purpose: str) -> None:
+    count = np.bincount(split.y)
+    if count.min() < n:
+        raise ValueError(
+            f"The class folder {root / names[count.argmin()]} holds too few readable images "
+            f"({count.min()}): at least {n} are needed, for {purpose}."
+        )
+
+
+def _hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
+
+
+def _subfolders(folder: Path) -> list[str]:
+    return sorted(p.name for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+
+
+def _warn_unreadable(bad: list[Path]) -> None:
+    if bad:
+        names = ", ".join(str(path) for path in bad)
+        warnings.warn(
+            f"Left out, as they cannot be read as images ({len(bad)}): {names}.",
+            UserWarning,
+            stacklevel=4,
+        )

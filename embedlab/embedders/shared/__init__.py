@@ -1,0 +1,1 @@
+"""What several embedders are made of."""

@@ -1,0 +1,70 @@
+"""The small convolutional encoder that the autoencoder, SimCLR and the triplet loss share."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from embedlab.data.checks import check_positive, check_side
+from embedlab.embedders.base import Embedder
+from embedlab.training.loop import in_batches, seeded
+
+
+def conv(n_in: int, n_out: int) -> nn.Sequential:
+    """A 3x3 convolution that halves the side, batch normalisation, ReLU."""
+    return nn.Sequential(
+        nn.Conv2d(n_in, n_out, 3, stride=2, padding=1, bias=False),
+        nn.BatchNorm2d(n_out),
+        nn.ReLU(),
+    )
+
+
+class ConvEncoder(nn.Sequential):
+    """Four convolutions from an image to a vector.
+
+    The last one covers what is left, 4x4, so that the vector still knows *where* things are: in a
+    digit that is nearly everything. Averaging over the places instead, as large encoders of
+    photographs do, would throw it away.
+
+    Parameters
+    ----------
+    channels : int
+        Of the images, (N, channels, 32, 32).
+    embed_dim : int
+        Length of the vectors.
+    width : int
+        Maps of the first convolution; the next have twice and four times as many.
+    """
+
+    def __init__(self, channels: int, embed_dim: int = 128, width: int = 16):
+        super().__init__(
+            conv(channels, width),  # (N, width, 16, 16)
+            conv(width, 2 * width),  # (N, 2 width, 8, 8)
+            conv(2 * width, 4 * width),  # (N, 4 width, 4, 4)
+            nn.Conv2d(4 * width, embed_dim, 4, bias=False),
+            nn.BatchNorm2d(embed_dim),
+            nn.ReLU(),
+            nn.Flatten(),  # (N, embed_dim)
+        )
+
+
+class RandomConv(Embedder):
+    """The encoder with its first, random weights: the control that has learned nothing.
+
+    Parameters
+    ----------
+    embed_dim : int
+    seed : int
+    """
+
+    def __init__(self, embed_dim: int = 128, seed: int = 0):
+        self.embed_dim = embed_dim
+        self.seed = seed
+
+    def _fit(self, X, y):
+        check_positive(self.embed_dim, "embed_dim")
+        check_side(X)
+        with seeded(self.seed):
+            self.network_ = ConvEncoder(X.shape[1], self.embed_dim).eval()
+
+    def _transform(self, X):
+        return in_batches(self.network_, self.network_, X)

@@ -1,0 +1,134 @@
+"""What embedders of images and texts in one space share: naming, and finding."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from embedlab.data.checks import check_positive, check_texts
+from embedlab.embedders.base import Embedder
+from embedlab.search.exact import normalised
+
+
+class ImageTextEmbedder(Embedder):
+    """An embedder whose space holds images and texts alike.
+
+    A subclass writes ``_transform(X)`` and ``_texts(texts, name)``, whose vectors need not have
+    length one and whose errors speak of `name`, and has the attribute `scale_`, by which cosines
+    are multiplied to be logits.
+    """
+
+    supervision = "captions"
+
+    def _texts(self, texts: list[str], name: str) -> np.ndarray:
+        raise NotImplementedError
+
+    def embed_images(self, x) -> np.ndarray:
+        """Images as vectors of length one.
+
+        Parameters
+        ----------
+        x : array-like of float, shape (N, C, H, W)
+
+        Returns
+        -------
+        ndarray of float32, shape (N, D)
+        """
+        return normalised(self.transform(x))
+
+    def embed_text(self, texts: Sequence[str]) -> np.ndarray:
+        """Texts as vectors of length one, in the space of the images.
+
+        Parameters
+        ----------
+        texts : sequence of str
+
+        Returns
+        -------
+        ndarray of float32, shape (N, D)
+
+        Raises
+        ------
+        TypeError, ValueError
+            For what is no text, for none, or for one that is too long.
+        """
+        return self._said(texts, "texts")
+
+    def _said(self, texts, name: str) -> np.ndarray:
+        """Texts as vectors of length one; errors speak of `name`."""
+        return normalised(self._texts(check_texts(texts, name), name))
+
+    def zero_shot(self, x, prompts: Sequence[str] | Sequence[Sequence[str]]) -> np.ndarray:
+        """How well each prompt goes with each image: a classifier made of words.
+
+        Parameters
+        ----------
+        x : array-like of float, shape (N, C, H, W)
+        prompts : sequence of str, or of sequences of str
+            One for each class; or several, whose mean vector then stands for the class (prompt
+            ensembling).
+
+        Returns
+        -------
+        ndarray of float32, shape (N, len(prompts))
+            Softmax of the scaled cosines: each row sums to one.
+        """
+        logits = self.embed_images(x) @ self.class_vectors(prompts).T
+        logits *= self.scale_
+        odds = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return odds / odds.sum(axis=1, keepdims=True)
+
+    def class_vectors(self, prompts: Sequence[str] | Sequence[Sequence[str]]) -> np.ndarray:
+        """A vector of length one for each class, from its prompt or its prompts.
+
+        Parameters
+        ----------
+        prompts : sequence of str, or of sequences of str
+
+        Returns
+        -------
+        ndarray of float32, shape (len(prompts), D)
+
+        Raises
+        ------
+        TypeError, ValueError
+            As :meth:`embed_text`.
+        """
+        if isinstance(prompts, str) or not isinstance(prompts, Sequence | np.ndarray):
+            raise TypeError(f"prompts must be a list of texts, got {type(prompts).__name__}.")
+        groups = [[p] if isinstance(p, str) else p for p in prompts]
+        flat = [p for i, group in enumerate(groups) for p in check_texts(group, f"prompts[{i}]")]
+        vectors = self._said(flat, "prompts")
+        start = np.cumsum([0, *map(len, groups[:-1])])
+        return normalised(np.add.reduceat(vectors, start, axis=0))
+
+    def retrieve(self, queries, gallery, k: int = 5) -> np.ndarray:
+        """What of the gallery is nearest to each query, by cosine.
+
+        Parameters
+        ----------
+        queries, gallery : images (N, C, H, W), or sequences of str
+            Each either of the two.
+        k : int
+
+        Returns
+        -------
+        ndarray of int64, shape (len(queries), k)
+            Positions in the gallery, best first.
+
+        Raises
+        ------
+        ValueError
+            For a `k` larger than the gallery.
+        """
+        check_positive(k, "k")
+        if k > len(gallery):
+            raise ValueError(f"k={k} is more than the {len(gallery)} of the gallery.")
+        cosine = self._either(queries, "queries") @ self._either(gallery, "gallery").T
+        return np.argsort(-cosine, axis=1, kind="stable")[:, :k]
+
+    def _either(self, things, name: str) -> np.ndarray:
+        """Images or texts as vectors of length one."""
+        images = getattr(things, "ndim", 1) > 1
+        return self.embed_images(things) if images else self._said(things, name)

@@ -1,0 +1,114 @@
+"""Finding texts for images and images for texts, and the gap between the two."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from embedlab.data.checks import check_positive
+from embedlab.measure.intervals import Measure
+from embedlab.search.exact import normalised
+
+
+def recall_at(k: int, queries: np.ndarray, gallery: np.ndarray, same: np.ndarray) -> np.ndarray:
+    """Whether a match is among the k nearest by cosine.
+
+    Parameters
+    ----------
+    k : int
+    queries : ndarray of float, shape (N, D)
+    gallery : ndarray of float, shape (M, D)
+    same : ndarray of bool, shape (N, M)
+        Which of the gallery answers which query.
+
+    Returns
+    -------
+    ndarray of float64, shape (N,)
+        1 where one is found.
+    """
+    check_positive(k, "k")
+    if same.shape != (len(queries), len(gallery)):
+        raise ValueError(
+            f"same has shape {same.shape}, the {len(queries)} queries and {len(gallery)} of the "
+            f"gallery need {len(queries), len(gallery)}."
+        )
+    if k > len(gallery):
+        raise ValueError(f"k={k} is more than the {len(gallery)} of the gallery.")
+    cosine = normalised(queries) @ normalised(gallery).T
+    found = np.argsort(-cosine, axis=1, kind="stable")[:, :k]
+    return np.take_along_axis(same, found, axis=1).any(axis=1).astype(float)
+
+
+def recalls(
+    image: np.ndarray,
+    text: np.ndarray,
+    captions: np.ndarray,
+    dataset: str = "",
+    ks: tuple[int, ...] = (1, 5),
+    pool: int = 100,
+) -> dict[str, Measure]:
+    """Recall both ways among pools of pairs; equal captions are matches of each other's images.
+
+    Parameters
+    ----------
+    image, text : ndarray of float, shape (N, D)
+        Row i of both is a pair.
+    captions : ndarray of str, shape (N,)
+    dataset : str
+    ks : tuple of int
+    pool : int
+        Pairs to choose among: the larger, the harder. Pairs that fill no pool are left out.
+
+    Returns
+    -------
+    dict of str to Measure
+        Such as ``"image to text @5"``, measures of accuracy.
+    """
+    if len(image) < pool:
+        raise ValueError(f"pool={pool}: there are only {len(image)} pairs.")
+    pools = [slice(i, i + pool) for i in range(0, len(image) - pool + 1, pool)]
+    out = {}
+    for k in ks:
+        for way, a, b in (("image to text", image, text), ("text to image", text, image)):
+            found = [
+                recall_at(k, a[p], b[p], captions[p][:, None] == captions[p][None]) for p in pools
+            ]
+            units = np.concatenate(found)
+            out[f"{way} @{k}"] = Measure.from_units("accuracy", dataset, image=units)
+    return out
+
+
+def modality_gap(image: np.ndarray, text: np.ndarray) -> float:
+    """Distance between the mean image and the mean text.
+
+    Parameters
+    ----------
+    image, text : ndarray of float, shape (N, D), (M, D)
+        Of length one.
+
+    Returns
+    -------
+    float
+        0 where both have the same middle, 2 where they sit at opposite poles.
+
+    References
+    ----------
+    Liang et al. (2022), Mind the gap: understanding the modality gap in multi-modal contrastive
+    representation learning.
+    """
+    return float(np.linalg.norm(image.mean(axis=0) - text.mean(axis=0)))
+
+
+def close_gap(vectors: np.ndarray, middle: np.ndarray) -> np.ndarray:
+    """Vectors moved so that their modality's middle is the origin, and brought back to length one.
+
+    Parameters
+    ----------
+    vectors : ndarray of float, shape (N, D)
+    middle : ndarray of float, shape (D,)
+        Mean of the modality's vectors, taken on training pairs.
+
+    Returns
+    -------
+    ndarray of float32, shape (N, D)
+    """
+    return normalised(vectors - middle)

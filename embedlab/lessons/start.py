@@ -1,0 +1,80 @@
+"""What a lesson's page needs: its set-up line and the package's own code, shown in place.
+
+What loads NumPy or torch is imported where it is used: :func:`begin` comes before.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from embedlab.settings import use_reference_arithmetic, wanted_dataset
+
+if TYPE_CHECKING:
+    import torch
+
+    from embedlab.data.images import Images
+    from embedlab.training.device import Budget
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """Where a lesson runs and on what.
+
+    Attributes
+    ----------
+    device : torch.device
+    dataset : str
+        ``EMBEDLAB_DATASET``, or the lesson's own.
+    budget : Budget
+    threads : int
+    """
+
+    device: torch.device
+    dataset: str
+    budget: Budget
+    threads: int
+
+    def images(self) -> Images:
+        """The lesson's image set, within the budget."""
+        from embedlab.data.load import EMBEDDED, load_images
+
+        return load_images(
+            self.dataset, limit=None if self.dataset in EMBEDDED else self.budget.limit
+        )
+
+
+def begin(dataset: str = "digits") -> Lesson:
+    """Set a lesson up, and print where it runs and whether it computes as the book does.
+
+    The reference arithmetic, where this is called before NumPy and torch are loaded; one torch
+    thread and one BLAS thread (``EMBEDLAB_THREADS`` lifts that); the course's plot style.
+
+    Parameters
+    ----------
+    dataset : str
+        The set that the lesson is written for; ``EMBEDLAB_DATASET`` overrides.
+
+    Returns
+    -------
+    Lesson
+    """
+    use_reference_arithmetic()
+    from embedlab.show.plots import use_style
+    from embedlab.training.device import pick_budget, pick_device, set_threads
+    from embedlab.training.fingerprint import differing
+
+    threads, device = set_threads(), pick_device()
+    lesson = Lesson(device, wanted_dataset() or dataset, pick_budget(device), threads)
+    whose = "the book's own" if device.type == "cpu" and not differing() else "not the book's"
+    use_style()
+    logging.getLogger("transformers").setLevel(logging.ERROR)
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    plural = "" if threads == 1 else "s"
+    print(
+        f"device {device}, {threads} thread{plural} | {whose} arithmetic | "
+        f"data {lesson.dataset} | {lesson.budget.name} budget"
+    )
+    return lesson

@@ -1,0 +1,145 @@
+"""The measures: what an embedding is asked, the same questions for everybody.
+
+Cosine is taken on the raw vectors, as vector databases do. Choices are made on val, numbers are
+quoted on test.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.preprocessing import StandardScaler
+
+from embedlab.data.images import Split
+from embedlab.measure.intervals import Measure
+from embedlab.search.exact import normalised
+
+C_GRID = (0.01, 0.1, 1.0)
+# Enough for every fit here to converge; a fit that does not is cut there, for everybody alike.
+MAX_ITER = 1_000
+
+
+def _standardise(*sets: np.ndarray) -> list[np.ndarray]:
+    """Zero mean and unit variance by the first set's statistics.
+
+    A number that hardly varies beside the others is rounding, and stays small: blown up to unit
+    variance it would be noise, and another on each machine. (LDA's last direction on digits is
+    one: shrinkage lets it fall where the images have no variance at all.)
+    """
+    scaler = StandardScaler().fit(sets[0])
+    spread = np.sqrt(scaler.var_)
+    scaler.scale_[spread < 1e-5 * spread.max()] = spread.max() or 1.0
+    return [scaler.transform(v) for v in sets]
+
+
+def linear_probe(train, val, test) -> tuple[np.ndarray, float]:
+    """Multinomial logistic regression on standardised vectors, C chosen on val.
+
+    Parameters
+    ----------
+    train, val, test : (ndarray (N, D), ndarray (N,))
+        Vectors and labels.
+
+    Returns
+    -------
+    right : ndarray of float64, shape (N_test,)
+        1 where a test image is classified rightly.
+    C : float
+        The inverse regularisation chosen.
+    """
+    (a, y), (b, y_val), (c, y_test) = train, val, test
+    a, b, c = _standardise(a, b, c)
+    model = LogisticRegression(max_iter=MAX_ITER, tol=1e-3, warm_start=True)
+    best = (-1.0, None, None)
+    for C in C_GRID:
+        model.set_params(C=C).fit(a, y)
+        accuracy = model.score(b, y_val)
+        if accuracy > best[0]:  # a tie goes to the stronger regularisation
+            best = (accuracy, C, (model.predict(c) == y_test).astype(float))
+    return best[2], best[1]
+
+
+def knn_probe(train, test, k: int = 10) -> np.ndarray:
+    """k-nearest-neighbour classification by cosine.
+
+    Parameters
+    ----------
+    train, test : (ndarray (N, D), ndarray (N,))
+    k : int
+
+    Returns
+    -------
+    ndarray of float64, shape (N_test,)
+        1 where a test image is classified rightly.
+    """
+    # Between vectors of length one, order by distance is order by cosine.
+    model = KNeighborsClassifier(min(k, len(train[1]))).fit(normalised(train[0]), train[1])
+    return (model.predict(normalised(test[0])) == test[1]).astype(float)
+
+
+def few_shot_draws(y: np.ndarray, shots: int = 5, draws: int = 10) -> list[np.ndarray]:
+    """Positions of `shots` images of each class, drawn `draws` times, the same for everybody.
+
+    Parameters
+    ----------
+    y : ndarray of int, shape (N,)
+    shots, draws : int
+
+    Returns
+    -------
+    list of ndarray of int
+    """
+    rng = np.random.default_rng(0)
+    by_class = [np.flatnonzero(y == label) for label in np.unique(y)]
+    short = min(map(len, by_class))
+    if short < shots:
+        raise ValueError(f"shots={shots}: a class has only {short} training images.")
+    return [
+        np.concatenate([rng.choice(members, shots, replace=False) for members in by_class])
+        for _ in range(draws)
+    ]
+
+
+def few_shot(train, test, shots: int = 5, draws: int = 10) -> np.ndarray:
+    """The linear probe with C = 1 from a few labelled images a class, several times over.
+
+    Parameters
+    ----------
+    train, test : (ndarray (N, D), ndarray (N,))
+    shots : int
+        Labelled images a class.
+    draws : int
+        Repetitions with other images.
+
+    Returns
+    -------
+    ndarray of float64, shape (draws, N_test)
+        1 where a test image is classified rightly.
+    """
+    (a, y), (c, y_test) = train, test
+    right = []
+    for index in few_shot_draws(y, shots, draws):
+        few, many = _standardise(a[index], c)
+        model = LogisticRegression(C=1.0, max_iter=MAX_ITER, tol=1e-3).fit(few, y[index])
+        right.append(model.predict(many) == y_test)
+    return np.array(right, float)
+
+
+def accuracy(embedder, split: Split, dataset: str) -> Measure:
+    """How often the network's own output layer is right.
+
+    Parameters
+    ----------
+    embedder : Embedder
+        Fitted, with ``predict``.
+    split : Split
+    dataset : str
+
+    Returns
+    -------
+    Measure
+        ``"accuracy"``.
+    """
+    right = (embedder.predict(split.x) == split.y).astype(float)
+    return Measure.from_units("accuracy", dataset, image=right)

@@ -1,0 +1,1 @@
+"""Figures, tables and code on a page, in a terminal and in README."""

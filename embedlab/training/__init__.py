@@ -1,0 +1,1 @@
+"""The one training loop, where it runs, with which arithmetic, and random views."""

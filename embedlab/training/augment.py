@@ -1,0 +1,496 @@
+"""Random views of a whole batch at once, as tensor operations on the batch's device.
+
+Each view is an object called with a batch and a seeded generator, ``view(x, generator)``: images
+(N, C, H, W) in [0, 1] come in, as many of the same shape go out. No image is touched on its own.
+:class:`Compose` puts views in a row, :class:`Sometimes` applies one to some of the images.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from numbers import Integral, Real
+
+import torch
+import torch.nn.functional as F
+
+from embedlab.training.draws import normal
+
+View = Callable[[torch.Tensor, torch.Generator], torch.Tensor]
+
+# The luma of a colour (ITU-R BT.601): what remains of it in a black-and-white photograph.
+LUMA = (0.299, 0.587, 0.114)
+# Luma and two colour axes, the YIQ of American television: turning the latter turns the hue.
+YIQ = (LUMA, (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112))
+
+
+class _Strengths:
+    """Parameters of a view: finite, none negative, and those in `shares` at most 1."""
+
+    shares: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        for field in fields(self):
+            value = getattr(self, field.name)
+            top = 1.0 if field.name in self.shares else math.inf
+            if not isinstance(value, Real) or not 0 <= value <= top or value == math.inf:
+                limit = "from 0 to 1" if top == 1 else "of at least 0"
+                raise ValueError(
+                    f"{type(self).__name__}: {field.name}={value!r} must be a number {limit}."
+                )
+
+
+def _draw(x: torch.Tensor, generator: torch.Generator, *shape: int) -> torch.Tensor:
+    """Uniform numbers in [-1, 1), (*shape, N): drawn where the generator lives, the CPU.
+
+    So a seed gives the same views on every device.
+    """
+    return (2 * torch.rand(*shape, len(x), generator=generator) - 1).to(x.device, torch.float32)
+
+
+def _an_image(numbers: torch.Tensor) -> torch.Tensor:
+    """(N,) to (N, 1, 1, 1), to act on images."""
+    return numbers[:, None, None, None]
+
+
+def _sample(x: torch.Tensor, grid: torch.Tensor, outside: str = "zeros") -> torch.Tensor:
+    """`x` where `grid` says, bilinear; outside is black, or as the nearest pixel on the border."""
+    # Not in bf16, where a place in the image would be known to a tenth of a pixel only.
+    with torch.autocast(x.device.type, enabled=False):
+        return F.grid_sample(x, grid.to(x.dtype), padding_mode=outside, align_corners=False)
+
+
+def _affine_grid(matrix: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    """The places (N, H, W, 2) that the pixels of `x` come from, for matrices (N, 2, 3).
+
+    What ``F.affine_grid`` gives, in a third of the time on a CPU.
+    """
+    row, column = (_centres(side, x.device)[:, None] for side in x.shape[2:])
+    across, down, shift = matrix[:, None, None].unbind(dim=4)  # each (N, 1, 1, 2)
+    return column * across + (row[:, None] * down + shift)
+
+
+def _centres(side: int, device: torch.device) -> torch.Tensor:
+    """Where the pixels of a side lie in grid_sample's coordinates, which span [-1, 1]."""
+    return (2 * torch.arange(side, device=device) + 1) / side - 1
+
+
+# --- where things are -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Affine(_Strengths):
+    """Rotate, scale, shear and shift each image of a batch by its own random amount.
+
+    Parameters
+    ----------
+    degrees : float
+        Largest rotation either way, in degrees.
+    scale : float
+        Largest change of size, as a share below 1: 0.1 is 90% to 110%.
+    shear : float
+        Largest horizontal shear either way, in degrees, below 90.
+    shift : float
+        Largest shift either way along each axis, as a share of the image's side.
+    """
+
+    degrees: float = 10.0
+    scale: float = 0.1
+    shear: float = 10.0
+    shift: float = 0.06
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.scale >= 1 or self.shear >= 90:
+            raise ValueError(
+                f"Affine: scale={self.scale} must be below 1 and shear={self.shear} below 90: "
+                "images would turn upside down."
+            )
+
+    def __call__(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Warp every image of `x`, (N, C, H, W), with bilinear sampling; outside is black."""
+        u = _draw(x, generator, 5)
+        angle = u[0] * math.radians(self.degrees)
+        shear = torch.tan(u[1] * math.radians(self.shear))
+        size = 1 / (1 + u[2] * self.scale)  # grid_sample asks where each pixel comes from
+        cos, sin = size * torch.cos(angle), size * torch.sin(angle)
+        shift = 2 * self.shift * u[3:]  # grid_sample's coordinates span 2
+        rows = torch.stack([cos, shear * cos - sin, shift[0], sin, shear * sin + cos, shift[1]])
+        return _sample(x, _affine_grid(rows.T.reshape(-1, 2, 3), x))
+
+
+@dataclass(frozen=True)
+class Elastic(_Strengths):
+    """Warp each image smoothly, as if drawn on rubber.
+
+    Parameters
+    ----------
+    strength : float
+        Largest displacement of a control point along each axis, as a share of the image's side.
+    points : int
+        Control points along each side; the displacement between them is a bicubic surface.
+
+    References
+    ----------
+    Simard, Steinkraus and Platt (2003), Best practices for convolutional neural networks applied
+    to visual document analysis.
+    """
+
+    strength: float = 0.06
+    points: int = 4
+
+    def __post_init__(self):
+        super().__post_init__()
+        if not isinstance(self.points, Integral) or self.points < 2:
+            raise ValueError(f"Elastic: points={self.points!r} must be a whole number from 2 up.")
+
+    def __call__(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Warp every image of `x`, (N, C, H, W), with bilinear sampling; outside is black."""
+        coarse = 2 * self.strength * _draw(x, generator, self.points, self.points, 2)
+        rows, columns = (self._surface(side, x.device) for side in x.shape[2:])
+        with torch.autocast(x.device.type, enabled=False):
+            move = torch.einsum("hp,pqcn,wq->nhwc", rows, coarse, columns)
+        still = torch.eye(2, 3, device=x.device)[None]
+        return _sample(x, _affine_grid(still, x) + move)
+
+    def _surface(self, side: int, device: torch.device) -> torch.Tensor:
+        """How much each control point moves each pixel of a side, (side, points).
+
+        Bicubic interpolation is linear: these are its answers to each control point on its own.
+        """
+        alone = torch.eye(self.points, device=device)[None, None]
+        size = (side, self.points)
+        return F.interpolate(alone, size, mode="bicubic", align_corners=True)[0, 0]
+
+
+@dataclass(frozen=True)
+class ResizedCrop(_Strengths):
+    """Cut a random rectangle out of each image and enlarge it to the whole.
+
+    Parameters
+    ----------
+    area : float
+        Smallest share of the image's area that is kept; the largest is all of it.
+    ratio : float
+        Largest ratio of the rectangle's sides, either way; at least 1. A rectangle that keeps
+        nearly all of the image is nearly as square as the image.
+    """
+
+    area: float = 0.4
+    ratio: float = 4 / 3
+    shares = ("area",)
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.area == 0 or self.ratio < 1:
+            raise ValueError(
+                f"ResizedCrop: area={self.area} must be above 0 and ratio={self.ratio} at least 1."
+            )
+
+    def __call__(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Crop every image of `x`, (N, C, H, W), with bilinear sampling."""
+        u = _draw(x, generator, 4)
+        area = self.area + (1 - self.area) * (u[0] + 1) / 2
+        log_side = area.log() / 2
+        side = log_side.exp()  # sqrt differs in the last bit from one processor to another
+        # No side may be longer than the image's: the less is cut away, the less the stretch.
+        stretch = torch.exp(u[1] * (-log_side).clamp(max=math.log(self.ratio) / 2))
+        width, height = side * stretch, side / stretch
+        zero = torch.zeros_like(width)
+        left, top = u[2] * (1 - width), u[3] * (1 - height)
+        rows = torch.stack([width, zero, left, zero, height, top])
+        return _sample(x, _affine_grid(rows.T.reshape(-1, 2, 3), x), outside="border")
+
+
+@dataclass(frozen=True)
+class Flip(_Strengths):
+    """Mirror some of the images, left for right.
+
+    Parameters
+    ----------
+    p : float
+        Probability for each image.
+    """
+
+    p: float = 0.5
+    shares = ("p",)
+
+    def __call__(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Mirror images of `x`, (N, C, H, W)."""
+        return _some(lambda images: images.flip(3), x, self.p, generator)
+
+
+# --- light and colour -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Brightness(_Strengths):
+    """Multiply each image by a number of its own, then cut at 1.
+
+    Parameters
+    ----------
+    strength : float
+        The factor lies in ``1 ± strength``, and is never negative.
+    """
+
+    strength: float = 0.4
+
+    def __call__(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Brighten or darken images (N, C, H, W)."""
+        return _blend(x, x.new_zeros(()), self.strength, generator)
+
+
+@dataclass(frozen=True)
+class Contrast(_Strengths):
+    """Move each image away from its mean brightness or towards it.
+
+    Parameters
+    ----------
+    strength : float
+        The factor lies in ``1 ± strength``, and is never negative.
+    """
+
+    strength: float = 0.4
+
+    def __call__(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Stretch or flatten the contrast of images (N, C, H, W)."""
+        mean = _grey(x.mean(dim=(2, 3), keepdim=True))
+        return _blend(x, mean, self.strength, generator)
+
+
+@dataclass(frozen=True)
+class Saturation(_Strengths):
+    """Move each image away from its black-and-white version or towards it.
+
+    Parameters
+    ----------
+    strength : float
+        The factor lies in ``1 ± strength``, and is never negative. No effect on one channel.
+    """
+
+    strength: float = 0.4
+
+    def __call__(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Make the colours of images (N, C, H, W) stronger or weaker."""
+        return _blend(x, _grey(x), self.strength, generator)
+
+
+@dataclass(frozen=True)
+class Hue(_Strengths):
+    """Turn the colours of each image round the colour circle.
+
+    A rotation in the YIQ colour space: its luma stays as it is, which HSV's would not.
+
+    Parameters
+    ----------
+    strength : float
+        Largest turn either way, as a share of the circle, at most 0.5. No effect on one channel.
+    """
+
+    strength: float = 0.1
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.strength > 0.5:
+            raise ValueError(f"Hue: strength={self.strength} must be at most 0.5, half a circle.")
+
+    def __call__(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Turn the hue of images (N, C, H, W)."""
+        angle = 2 * math.pi * self.strength * _draw(x, generator)
+        if x.shape[1] == 1:
+            return x
+        with torch.autocast(x.device.type, enabled=False):
+            return (_hue_turn(angle).to(x.dtype) @ x.flatten(2)).view_as(x).clamp_(0, 1)
+
+
+@dataclass(frozen=True)
+class Greyscale(_Strengths):
+    """Take the colour out of some of the images.
+
+    Parameters
+    ----------
+    p : float
+        Probability for each image. No effect on one channel.
+    """
+
+    p: float = 0.2
+    shares = ("p",)
+
+    def __call__(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Make images of `x`, (N, C, H, W), black and white, in as many channels."""
+        return _some(_grey, x, self.p, generator)
+
+
+@dataclass(frozen=True)
+class ColourJitter(_Strengths):
+    """Brightness, contrast, saturation and hue, in this order, as one matrix an image.
+
+    The same as the four views in a row, cut to [0, 1] at the end only, in a third of the time.
+
+    Parameters
+    ----------
+    brightness, contrast, saturation, hue : float
+        Strengths of the four.
+    """
+
+    brightness: float = 0.4
+    contrast: float = 0.4
+    saturation: float = 0.4
+    hue: float = 0.1
+
+    def __post_init__(self):
+        super().__post_init__()
+        Hue(self.hue)
+
+    def __call__(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Change light and colours of images (N, C, H, W)."""
+        strengths = torch.tensor([self.brightness, self.contrast, self.saturation])
+        factors = _draw(x, generator, 3) * strengths[:, None].to(x.device)
+        light, contrast, colour = (1 + factors).clamp(min=0)
+        angle = 2 * math.pi * self.hue * _draw(x, generator)
+        mean = _grey(x.mean(dim=(2, 3), keepdim=True)).flatten(1)  # (N, 1)
+        grey_stays = ((1 - contrast) * light)[:, None] * mean
+        with torch.autocast(x.device.type, enabled=False):
+            matrix = (light * contrast)[:, None, None]
+            if x.shape[1] == 3:
+                luma = torch.tensor(LUMA, device=x.device).expand(3, 3)
+                one = torch.eye(3, device=x.device)
+                matrix = matrix * (_hue_turn(angle) @ torch.lerp(luma, one, colour[:, None, None]))
+            out = torch.baddbmm(
+                grey_stays[:, :, None].to(x.dtype), matrix.to(x.dtype), x.flatten(2)
+            )
+        return out.view_as(x).clamp_(0, 1)
+
+
+# --- detail -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Blur(_Strengths):
+    """Blur each image by a Gaussian of its own width.
+
+    Parameters
+    ----------
+    sigma : float
+        Largest standard deviation, in pixels.
+    """
+
+    sigma: float = 1.0
+
+    def __call__(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Blur images (N, C, H, W); at the border the Gaussian is cut and made whole again."""
+        sigma = (self.sigma * (_draw(x, generator) + 1) / 2).clamp(min=0.1)[:, None, None, None]
+        rows = _gaussian(x.shape[2], sigma).to(x.dtype)
+        square = x.shape[2] == x.shape[3]
+        columns = rows if square else _gaussian(x.shape[3], sigma).to(x.dtype)
+        with torch.autocast(x.device.type, enabled=False):
+            return rows @ x @ columns.mT
+
+
+@dataclass(frozen=True)
+class Noise(_Strengths):
+    """Add Gaussian noise to each pixel, then cut to [0, 1].
+
+    Parameters
+    ----------
+    sigma : float
+        Standard deviation.
+    """
+
+    sigma: float = 0.1
+
+    def __call__(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Add noise to images (N, C, H, W)."""
+        noise = normal(x.shape, generator).to(x.device, x.dtype)
+        return (x + self.sigma * noise).clamp_(0, 1)
+
+
+# --- putting views together -------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Compose:
+    """Several views, one after the other.
+
+    Parameters
+    ----------
+    views : sequence of views
+    """
+
+    views: tuple[View, ...]
+
+    def __call__(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Pass `x`, (N, C, H, W), through each view in turn."""
+        for view in self.views:
+            x = view(x, generator)
+        return x
+
+
+@dataclass(frozen=True)
+class Sometimes:
+    """A view that only some of the images get.
+
+    Parameters
+    ----------
+    view : view
+    p : float
+        Probability for each image.
+    """
+
+    view: View
+    p: float = 0.8
+
+    def __post_init__(self):
+        if not isinstance(self.p, Real) or not 0 <= self.p <= 1:
+            raise ValueError(f"Sometimes: p={self.p!r} must be a number from 0 to 1.")
+
+    def __call__(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Pass images of `x`, (N, C, H, W), through the view."""
+        return _some(lambda images: self.view(images, generator), x, self.p, generator)
+
+
+def _some(
+    change: Callable[[torch.Tensor], torch.Tensor],
+    x: torch.Tensor,
+    p: float,
+    generator: torch.Generator,
+) -> torch.Tensor:
+    """`x` with each image changed with probability `p`; only those are computed."""
+    u = torch.rand(len(x), generator=generator)
+    chosen = (u < p).nonzero()[:, 0].to(x.device)  # found on the CPU, so no GPU has to wait
+    out = x.clone()
+    if len(chosen):
+        out[chosen] = change(x[chosen]).expand(len(chosen), *x.shape[1:])
+    return out
+
+
+def _grey(x: torch.Tensor) -> torch.Tensor:
+    """The luma of images (N, C, H, W), (N, 1, H, W)."""
+    if x.shape[1] == 1:
+        return x
+    red, green, blue = x.split(1, dim=1)
+    return LUMA[0] * red + LUMA[1] * green + LUMA[2] * blue
+
+
+def _blend(x: torch.Tensor, other: torch.Tensor, strength: float, generator) -> torch.Tensor:
+    """``other + factor * (x - other)``, the factor of each image in 1 ± strength, cut to [0, 1]."""
+    factor = _an_image((1 + strength * _draw(x, generator)).clamp(min=0))
+    return torch.lerp(other, x, factor.to(x.dtype)).clamp_(0, 1)
+
+
+def _hue_turn(angle: torch.Tensor) -> torch.Tensor:
+    """Matrices (N, 3, 3) that turn the hue of a colour by angles (N,), in radians."""
+    to_yiq = torch.tensor(YIQ, device=angle.device)
+    turn = torch.eye(3, device=angle.device).repeat(len(angle), 1, 1)
+    turn[:, 1, 1] = turn[:, 2, 2] = torch.cos(angle)
+    turn[:, 2, 1] = torch.sin(angle)
+    turn[:, 1, 2] = -turn[:, 2, 1]
+    with torch.autocast(angle.device.type, enabled=False):
+        return torch.linalg.inv(to_yiq) @ turn @ to_yiq
+
+
+def _gaussian(side: int, sigma: torch.Tensor) -> torch.Tensor:
+    """Matrices (N, 1, side, side) that blur along a side as a convolution would."""
+    place = torch.arange(side, device=sigma.device, dtype=torch.float32)
+    return torch.softmax(-(place[:, None] - place).square() / (2 * sigma.square()), dim=3)
