@@ -1,0 +1,20 @@
+"""Mistakes that lesson 00 must notice."""
+
+from tests.mutants.mutant import Mutant
+
+MUTANTS = (
+    Mutant(
+        "the sentence vector is the first token's",
+        ("00",),
+        "embedlab/embedders/text.py",
+        "mean = (tokens * weight).sum(1) / weight.sum(1)",
+        "mean = tokens[:, 0] + 0 * weight.sum(1)",
+    ),
+    Mutant(
+        "letter n-grams that count whole words",
+        ("00",),
+        "embedlab/embedders/text.py",
+        'analyzer="char_wb"',
+        'analyzer="word"',
+    ),
+)
