@@ -1,7 +1,5 @@
 """The nearest vectors by cosine, found by comparing with all."""
 
-from __future__ import annotations
-
 import numpy as np
 from sklearn.utils.validation import check_array
 
@@ -22,6 +20,22 @@ def normalised(vectors: np.ndarray) -> np.ndarray:
     return (vectors / np.where(length > 0, length, 1)).astype(np.float32)
 
 
+def top_k(
+    queries: np.ndarray, gallery: np.ndarray, k: int, own: np.ndarray | None = None
+) -> np.ndarray:
+    """Positions (N, k) of the k of a gallery (M, D) nearest to each query (N, D), best first.
+
+    Of equals the first comes first. `own` (N,) are the places of the queries in the gallery, if
+    they must not find themselves.
+    """
+    if k > len(gallery):
+        raise ValueError(f"k={k} is more than the {len(gallery)} of the gallery.")
+    cosine = normalised(queries) @ normalised(gallery).T
+    if own is not None:
+        cosine[np.arange(len(own)), own] = -np.inf
+    return np.argsort(-cosine, axis=1, kind="stable")[:, :k]
+
+
 def nearest(vectors: np.ndarray, k: int, queries: np.ndarray | None = None) -> np.ndarray:
     """The k nearest other vectors of each, by cosine, best first.
 
@@ -36,8 +50,6 @@ def nearest(vectors: np.ndarray, k: int, queries: np.ndarray | None = None) -> n
     -------
     ndarray of int64, shape (number of queries, k)
     """
-    v = normalised(vectors)
-    queries = np.arange(len(v)) if queries is None else np.asarray(queries)
-    cosine = v[queries] @ v.T
-    cosine[np.arange(len(queries)), queries] = -np.inf  # a query is not its own neighbour
-    return np.argsort(-cosine, axis=1, kind="stable")[:, :k]
+    vectors = np.asarray(vectors)
+    queries = np.arange(len(vectors)) if queries is None else np.asarray(queries)
+    return top_k(vectors[queries], vectors, k, own=queries)

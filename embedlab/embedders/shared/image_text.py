@@ -8,7 +8,7 @@ import numpy as np
 
 from embedlab.data.checks import check_positive, check_texts
 from embedlab.embedders.base import Embedder
-from embedlab.search.exact import normalised
+from embedlab.search.exact import normalised, top_k
 
 
 class ImageTextEmbedder(Embedder):
@@ -123,12 +123,9 @@ class ImageTextEmbedder(Embedder):
             For a `k` larger than the gallery.
         """
         check_positive(k, "k")
-        if k > len(gallery):
-            raise ValueError(f"k={k} is more than the {len(gallery)} of the gallery.")
-        cosine = self._either(queries, "queries") @ self._either(gallery, "gallery").T
-        return np.argsort(-cosine, axis=1, kind="stable")[:, :k]
+        return top_k(self._either(queries, "queries"), self._either(gallery, "gallery"), k)
 
     def _either(self, things, name: str) -> np.ndarray:
-        """Images or texts as vectors of length one."""
+        """Images or texts as vectors (N, D)."""
         images = getattr(things, "ndim", 1) > 1
-        return self.embed_images(things) if images else self._said(things, name)
+        return self.transform(things) if images else self._texts(check_texts(things, name), name)

@@ -1,40 +1,21 @@
 """Finding texts for images and images for texts, and the gap between the two."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from embedlab.data.checks import check_positive
 from embedlab.measure.intervals import Measure
-from embedlab.search.exact import normalised
+from embedlab.search.exact import normalised, top_k
 
 
 def recall_at(k: int, queries: np.ndarray, gallery: np.ndarray, same: np.ndarray) -> np.ndarray:
-    """Whether a match is among the k nearest by cosine.
-
-    Parameters
-    ----------
-    k : int
-    queries : ndarray of float, shape (N, D)
-    gallery : ndarray of float, shape (M, D)
-    same : ndarray of bool, shape (N, M)
-        Which of the gallery answers which query.
-
-    Returns
-    -------
-    ndarray of float64, shape (N,)
-        1 where one is found.
-    """
+    """1 or 0, (N,): is one that answers a query (N, D), by `same` (N, M), among its k nearest?"""
     check_positive(k, "k")
     if same.shape != (len(queries), len(gallery)):
         raise ValueError(
             f"same has shape {same.shape}, the {len(queries)} queries and {len(gallery)} of the "
             f"gallery need {len(queries), len(gallery)}."
         )
-    if k > len(gallery):
-        raise ValueError(f"k={k} is more than the {len(gallery)} of the gallery.")
-    cosine = normalised(queries) @ normalised(gallery).T
-    found = np.argsort(-cosine, axis=1, kind="stable")[:, :k]
+    found = top_k(queries, gallery, k)
     return np.take_along_axis(same, found, axis=1).any(axis=1).astype(float)
 
 
@@ -62,6 +43,11 @@ def recalls(
     -------
     dict of str to Measure
         Such as ``"image to text @5"``, measures of accuracy.
+
+    Raises
+    ------
+    ValueError
+        For fewer pairs than a pool.
     """
     if len(image) < pool:
         raise ValueError(f"pool={pool}: there are only {len(image)} pairs.")
