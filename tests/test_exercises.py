@@ -1,50 +1,172 @@
-from __future__ import annotations
-
+import ast
 import inspect
+from itertools import combinations
+from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
+import torch
 
 from embedlab.course.run import lesson_number, lessons
-from embedlab.lessons.exercises import all_exercises, exercise
+from embedlab.lessons.exercises import Exercise, alike, all_exercises, exercise, with_gradients
 
 EXERCISES = all_exercises()
-WRONG = [(e, f, words) for e in EXERCISES.values() for f, words in e.wrong]
+WRONG = [(e, i) for e in EXERCISES.values() for i in range(len(e.answers))]
+IN_PLACE = {  # right but for that
+}
+NUMPY_ONLY = {"02-cut-the-head"}  # the task asks for a NumPy array
+each = pytest.mark.parametrize("e", EXERCISES.values(), ids=EXERCISES)
 
 
-@pytest.mark.parametrize("name", EXERCISES)
-def test_the_solution_is_accepted(name, capsys):
-    EXERCISES[name].check(EXERCISES[name].solution)
+def stub(e: Exercise):
+    page = {}
+    exec(e.stub_source(), page)
+    return page[e.solution.__name__]
+
+
+@each
+def test_the_solution_is_accepted(e, capsys):
+    e.check(e.solution)
     assert "is solved" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("name", EXERCISES)
-def test_the_stub_is_not_attempted_and_breaks_nothing(name, capsys):
-    EXERCISES[name].check(EXERCISES[name].stub)
+@each
+def test_the_stub_is_not_attempted_and_breaks_nothing(e, capsys):
+    e.check(stub(e))
     assert "not attempted yet" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(
-    ("exercise_", "answer", "words"), WRONG, ids=[f"{e.name}-{f.__name__}" for e, f, _ in WRONG]
-)
-def test_each_wrong_answer_gets_its_own_explanation(exercise_, answer, words):
-    said = exercise_.explain(answer)
-    assert said is not None
-    assert words in said
-    others = {w for f, w in exercise_.wrong if f is not answer}
-    assert not any(other in said for other in others)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@each
+def test_the_inputs_tell_the_solution_and_all_wrong_answers_apart(e):
+    looks = [e.looks(f) for f in (e.solution, *(f for _, f in e.answers))]
+    assert len(looks[0]) > 1
+    assert not any(isinstance(look, Exception) for look in looks[0])
+    same = [pair for pair in combinations(range(len(looks)), 2) if alike(*(looks[i] for i in pair))]
+    assert not same
 
 
-@pytest.mark.parametrize("name", EXERCISES)
-def test_three_hints_and_at_least_three_wrong_answers(name):
-    assert len(EXERCISES[name].hints) == 3
-    assert len(EXERCISES[name].wrong) >= 3
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize(("e", "i"), WRONG, ids=[f"{e.name}-{i}" for e, i in WRONG])
+def test_each_wrong_answer_gets_exactly_its_sentence(e, i):
+    said, answer = e.answers[i]
+    assert e.explain(answer) == said
+    assert said not in [other for j, (other, _) in enumerate(e.answers) if j != i]
+
+
+@each
+def test_another_wrong_answer_is_told_where_it_differs_and_no_listed_sentence(e):
+    def shifted(*args):
+        out = e.solution(*args)
+        return [1.5 * o + 0.5 for o in out] if isinstance(out, list | tuple) else 1.5 * out + 0.5
+
+    said = e.explain(shifted)
+    assert said.startswith("For ")
+    assert ", not " in said
+    assert said not in [sentence for sentence, _ in e.answers]
+
+
+@each
+def test_inputs_are_made_anew_and_a_check_leaves_them_as_they_are(e):
+    def kept(*args):
+        passed.append(args)
+        return e.solution(*args)
+
+    passed = []
+    e.explain(kept)
+    assert len(passed) == len(e.inputs())
+    for once, again in zip(passed, e.inputs(), strict=True):
+        assert all(map(unchanged, once, again))
+
+
+def unchanged(a, b) -> bool:
+    """Whether two arguments hold the same numbers in other memory."""
+    if isinstance(a, torch.nn.Module):
+        a, b = (list(m.state_dict().values()) for m in (a, b))
+    if isinstance(a, list | tuple):
+        return len(a) == len(b) and all(map(unchanged, a, b))
+    if isinstance(a, torch.Tensor):
+        return torch.equal(a, b) and a.data_ptr() != b.data_ptr()
+    return not isinstance(a, np.ndarray) or (np.array_equal(a, b) and not np.shares_memory(a, b))
+
+
+@each
+def test_right_answers_in_float64_are_accepted(e):
+    def by_way_of_double(*args):
+        """Torch stops here, as in a product with np.eye, if a tensor is in float32."""
+        for i, a in enumerate(args):
+            if isinstance(a, torch.Tensor) and a.dtype == torch.float32 and a.ndim:
+                args = (*args[:i], a @ torch.eye(a.shape[-1], dtype=torch.float64), *args[i + 1 :])
+        out = e.solution(*args)
+        return out.astype(float) if isinstance(out, np.ndarray) else out
+
+    assert e.explain(by_way_of_double) is None
+
+
+@each
+def test_right_answers_in_the_other_library_are_accepted_unless_gradients_are_to_flow(e):
+    def other(value):
+        if isinstance(value, list | tuple):
+            return [other(v) for v in value]
+        if isinstance(value, torch.Tensor):
+            return value.detach().numpy()
+        return torch.as_tensor(value)
+
+    said = e.explain(lambda *args: other(e.solution(*args)))
+    assert (said is None) == (e.seen is not with_gradients and e.name not in NUMPY_ONLY)
+
+
+@pytest.mark.parametrize("name", IN_PLACE)
+def test_an_answer_that_changes_what_it_is_given_is_told_so(name):
+    said = exercise(name).explain(IN_PLACE[name])
+    assert said.startswith("It changes `")
+
+
+@each
+def test_three_hints_and_at_least_three_wrong_answers_in_at_most_fifty_lines(e):
+    assert len(e.hints) == 3
+    assert len(e.answers) >= 3
+    assert lines(e) <= 50
+
+
+def lines(e: Exercise) -> int:
+    """Lines of an exercise's table and of what it names, without what another exercise shares."""
+    file = Path(inspect.getsourcefile(e.solution))
+    parts, reach = {}, {}
+    for node in ast.parse(file.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            parts[node.name] = node
+        elif isinstance(node, ast.Assign):
+            parts[node.targets[0].id] = node
+
+    def named(part):
+        found, new = set(), {part}
+        while new:
+            found |= new
+            ids = {n.id for p in new for n in ast.walk(parts[p]) if isinstance(n, ast.Name)}
+            new = (ids & parts.keys()) - found
+        return found
+
+    module = vars(inspect.getmodule(e.solution))
+    reach = {v.name: named(k) for k, v in module.items() if isinstance(v, Exercise)}
+    shared = set().union(*(r for name, r in reach.items() if name != e.name))
+    return sum(n.end_lineno - n.lineno + 1 for k, n in parts.items() if k in reach[e.name] - shared)
 
 
 def test_answers_that_crash_or_return_nothing_are_explained():
     e = exercise("00-average-precision")
     assert "ZeroDivisionError" in e.explain(lambda relevant, n: 1 / 0)
     assert "returns None" in e.explain(lambda relevant, n: None)
+    assert "returns a set" in e.explain(lambda relevant, n: {n})
+
+
+def test_where_an_answer_differs_is_told_in_short():
+    e = exercise("00-average-precision")
+    half = e.explain(lambda relevant, n: e.solution(relevant, n) / 2)
+    assert half == "For relevant = [0, 1], n_relevant = 1 it gives 0.25, not 0.5."
+    pair = e.explain(lambda relevant, n: [n, n])
+    assert "it gives the shape (2,), not () (one number)" in pair
 
 
 def test_unknown_names_are_refused():
@@ -61,6 +183,20 @@ def test_each_lesson_shows_its_exercises_as_their_stubs(path):
     mine = [e for e in EXERCISES.values() if lesson_number(path) == e.name.split("-")[0]]
     assert 2 <= len(mine) <= 3
     for e in mine:
-        (cell,) = [c for c in cells if f'exercise("{e.name}").check({e.stub.__name__})' in c]
-        assert inspect.getsource(e.stub).strip() in cell
-        assert f'exercise("{e.name}").help()' in cell
+        (i,) = [
+            i
+            for i, c in enumerate(cells)
+            if f'exercise("{e.name}").check({e.solution.__name__})' in c
+        ]
+        assert e.stub_source() in cells[i]
+        assert f'exercise("{e.name}").help()' in cells[i]
+        imported = {
+            (a.asname or a.name)
+            for cell in cells[: i + 1]
+            for node in ast.walk(ast.parse(cell))
+            if isinstance(node, ast.Import | ast.ImportFrom)
+            for a in node.names
+        }
+        shown = ast.walk(ast.parse(inspect.getsource(e.solution)))
+        used = {n.id for n in shown if isinstance(n, ast.Name)} & {"np", "torch", "F"}
+        assert used <= imported, f"{e.name}: its solution needs {used - imported} on the page"
