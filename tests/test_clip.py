@@ -15,7 +15,7 @@ from embedlab.data import captions
 from embedlab.data.scenes import load_scenes
 from embedlab.embedders import CLIP
 from embedlab.embedders.clip import clip_loss
-from embedlab.training.augment import Flip, Noise
+from embedlab.training.augment import Flip, ResizedCrop
 
 CHANCE = 0.1
 PROMPTS = [captions.one(noun) for noun in captions.NUMBERS[:10]]
@@ -292,10 +292,10 @@ def test_same_seed_same_vectors(fitted, scenes):
 def test_views_are_of_images_and_drawn_by_the_seed(scenes):
     x, said = scenes.train.x, scenes.train.captions
     fit = lambda augment: CLIP(epochs=1, augment=augment).fit(x, said).transform(scenes.test.x)  # noqa: E731
-    plain, mild, noisy = fit(False), fit(True), fit([Noise(0.3)])
+    plain, mild, strong = fit(False), fit(True), fit([ResizedCrop(0.3)])
     assert np.abs(plain - mild).max() > 0.01
-    assert np.abs(plain - noisy).max() > 0.01
-    np.testing.assert_array_equal(noisy, fit([Noise(0.3)]))
+    assert np.abs(plain - strong).max() > 0.01
+    np.testing.assert_array_equal(strong, fit([ResizedCrop(0.3)]))
 
 
 def test_the_gpu_path_comes_close(fitted, scenes, fast_path):
@@ -441,7 +441,7 @@ def test_bad_queries_are_named(fitted, scenes):
         ({"embed_dim": 0}, ValueError, "embed_dim=0"),
         ({"word_dim": 1.5}, ValueError, r"word_dim=1\.5"),
         ({"depth": 0}, ValueError, "depth=0"),
-        ({"heads": 3}, ValueError, "heads=3 does not divide word_dim=64: use 1, 2, 4"),
+        ({"num_heads": 3}, ValueError, "num_heads=3 must divide word_dim=64"),
         ({"context_length": 0}, ValueError, "context_length=0"),
         ({"context_length": 2}, ValueError, "2 words, 1 fit"),
         ({"temperature": 0}, ValueError, "temperature=0 "),

@@ -25,35 +25,36 @@ from embedlab.embedders import (
     KernelPCA,
     LeNet5,
     Pixels,
-    RandomConv,
-    RandomEncoder,
-    RandomViT,
     SimCLR,
     Triplet,
+    Untrained,
     ViT,
 )
 from embedlab.embedders.base import Embedder
 from embedlab.embedders.lenet import C3_TABLE, LAYERS, LeNet5Network
+from embedlab.embedders.shared.network import NetworkEmbedder
 
 ALL = [
     Pixels(),
-    RandomEncoder(),
+    Untrained(LeNet5()),
     PCA(8),
     LDA(),
     KernelPCA(8),
     KernelLDA(n_landmarks=100),
     LeNet5(epochs=2),
-    RandomConv(),
+    Untrained(SimCLR()),
     Autoencoder(8, epochs=2),
     SimCLR(epochs=2),
     Triplet(epochs=2),
-    RandomViT(),
+    Untrained(ViT()),
     ViT(epochs=4),
     MAE(epochs=2),
     Data2Vec(epochs=2),
     CLIP(epochs=4),
 ]
 NAMES = [type(e).__name__ for e in ALL]
+NETWORKS = (NetworkEmbedder, Untrained)
+SEEDED = [e for e in ALL if isinstance(e, NETWORKS)]
 LABELLED = [e for e in ALL if e.supervision == "labels"]
 each = pytest.mark.parametrize("embedder", ALL, ids=NAMES)
 
@@ -81,27 +82,11 @@ def test_same_seed_same_vectors_bit_for_bit(embedder, few):
     np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize(
-    "embedder",
-    [
-        RandomEncoder,
-        RandomConv,
-        RandomViT,
-        LeNet5,
-        Autoencoder,
-        SimCLR,
-        Triplet,
-        ViT,
-        MAE,
-        Data2Vec,
-        CLIP,
-    ],
-    ids=lambda e: e.__name__,
-)
+@pytest.mark.parametrize("embedder", SEEDED, ids=lambda e: type(e).__name__)
 def test_another_seed_other_vectors(embedder, few):
-    kwargs = {} if embedder.__name__.startswith("Random") else {"epochs": 1}
+    name = next(n for n in ("seed", "embedder__seed") if n in embedder.get_params())
     x, y = few.train.x, told(embedder, few.train.y)
-    a, b = (embedder(seed=s, **kwargs).fit(x, y).transform(few.test.x) for s in (0, 1))
+    a, b = (clone(embedder).set_params(**{name: s}).fit(x, y).transform(few.test.x) for s in (0, 1))
     assert np.abs(a - b).max() > min(0.05, a.std())  # CLIP's are small after an epoch
 
 
@@ -293,14 +278,16 @@ def test_c3_sees_the_maps_of_the_table_only():
 
 def test_at_gives_each_layer_of_the_same_training(few):
     lenet = LeNet5(epochs=1).fit(few.train.x, few.train.y)
-    lengths = {layer: lenet.at(layer).transform(few.test.x[:3]).shape[1] for layer in LAYERS}
+    lengths = {layer: lenet.at(layer=layer).transform(few.test.x[:3]).shape[1] for layer in LAYERS}
     assert lengths["fc84"] == 84
     assert lengths["logits"] == lengths["softmax"] == 10
     assert lengths["c3"] == 1_600
-    np.testing.assert_allclose(lenet.at("softmax").transform(few.test.x).sum(axis=1), 1, rtol=1e-5)
+    np.testing.assert_allclose(
+        lenet.at(layer="softmax").transform(few.test.x).sum(axis=1), 1, rtol=1e-5
+    )
     assert lenet.layer == "fc84"
     with pytest.raises(ValueError, match="layer='fc85'"):
-        lenet.at("fc85")
+        lenet.at(layer="fc85")
 
 
 def test_predict_gives_the_labels_it_was_taught(few):
@@ -324,12 +311,14 @@ def test_bad_parameters(kwargs, words, few):
 
 
 def test_lenet_takes_views_of_the_users_own(few):
-    from embedlab.training.augment import Affine, Noise
+    from embedlab.training.augment import Affine, ResizedCrop
 
     fit = lambda augment: LeNet5(epochs=2, augment=augment).fit(few.train.x, few.train.y)  # noqa: E731
-    plain, mild, noisy = (fit(a).transform(few.test.x) for a in (True, [Affine()], [Noise(0.3)]))
+    plain, mild, strong = (
+        fit(a).transform(few.test.x) for a in (True, [Affine()], [ResizedCrop(0.3)])
+    )
     np.testing.assert_array_equal(plain, mild)
-    assert not np.allclose(plain, noisy)
+    assert not np.allclose(plain, strong)
 
 
 def test_lenet_needs_32x32():

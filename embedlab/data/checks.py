@@ -1,38 +1,14 @@
 """Is it images, labels, texts, a number in its range? Or an error that helps."""
 
-from __future__ import annotations
-
 import numpy as np
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import (
-    check_array,
-    check_consistent_length,
-    column_or_1d,
-)
+from sklearn.utils.validation import check_array, check_consistent_length, column_or_1d
 
 from embedlab.data.captions import words
 
 
 def check_images(X, name: str = "X") -> np.ndarray:
-    """`X` as images: float32, (N, C, H, W), finite, in [0, 1].
-
-    Parameters
-    ----------
-    X : array-like of float, shape (N, C, H, W)
-    name : str
-        Of the argument, for the message.
-
-    Returns
-    -------
-    ndarray of float32
-
-    Raises
-    ------
-    TypeError
-        For integers, text or objects.
-    ValueError
-        For another shape, no images, NaN, infinity, or pixels outside [0, 1].
-    """
+    """`X` as images: ndarray of float32, (N, C, H, W) with C = 1 or 3, in [0, 1]."""
     dtype = getattr(X, "dtype", None) or np.asarray(X).dtype
     if not str(dtype).removeprefix("torch.").startswith("float"):
         raise TypeError(
@@ -49,24 +25,7 @@ def check_images(X, name: str = "X") -> np.ndarray:
 
 
 def check_labels(y, n: int, needed_by: str) -> np.ndarray:
-    """`y` as class labels of `n` images, at least two classes.
-
-    Parameters
-    ----------
-    y : array-like, shape (N,)
-    n : int
-    needed_by : str
-        The embedder that asks, for the message.
-
-    Returns
-    -------
-    ndarray, shape (N,)
-
-    Raises
-    ------
-    ValueError
-        For no labels, another length, continuous values, or a single class.
-    """
+    """`y` as class labels, (n,), of at least two classes; `needed_by` names who asks."""
     if y is None:
         raise ValueError(f"{needed_by} requires y to be passed, but the target y is None.")
     y = column_or_1d(y)
@@ -78,25 +37,7 @@ def check_labels(y, n: int, needed_by: str) -> np.ndarray:
 
 
 def check_captions(captions, n: int, needed_by: str) -> list[str]:
-    """`captions` as a list of `n` texts.
-
-    Parameters
-    ----------
-    captions : sequence of str
-    n : int
-        Number of images.
-    needed_by : str
-        The embedder that asks, for the message.
-
-    Returns
-    -------
-    list of str
-
-    Raises
-    ------
-    TypeError, ValueError
-        For no captions, another number than there are images, or what is no text.
-    """
+    """`captions` as a list of `n` texts; `needed_by` names who asks."""
     if captions is None:
         raise ValueError(
             f"{needed_by} needs captions, a text for each image: fit(images, captions)."
@@ -108,40 +49,19 @@ def check_captions(captions, n: int, needed_by: str) -> list[str]:
 
 
 def check_positive(value, name: str) -> None:
-    """Raise ValueError unless `value` is a whole number of at least 1.
-
-    Parameters
-    ----------
-    value : int
-    name : str
-        Of the argument, for the message.
-    """
+    """Raise ValueError unless `value` is a whole number of at least 1."""
     if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
         raise ValueError(f"{name}={value!r} must be a whole number of at least 1.")
 
 
 def check_side(X: np.ndarray, side: int = 32) -> None:
-    """Raise ValueError unless the images are `side` by `side` pixels, as a network needs them.
-
-    Parameters
-    ----------
-    X : ndarray, shape (N, C, H, W)
-    side : int
-    """
+    """Raise ValueError unless `X`, (N, C, H, W), is `side` by `side` pixels, as networks need it."""
     if X.shape[2:] != (side, side):
         raise ValueError(f"X must hold {side}x{side} images, got {X.shape[2]}x{X.shape[3]}.")
 
 
 def check_range(value, name: str, low: float, high: float = np.inf) -> None:
-    """Raise ValueError unless `value` is a finite number above `low` and at most `high`.
-
-    Parameters
-    ----------
-    value : float
-    name : str
-        Of the argument, for the message.
-    low, high : float
-    """
+    """Raise ValueError unless `value` is a finite number above `low` and at most `high`."""
     number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
     if not number or not low < value <= high or not np.isfinite(value):
         limit = "" if high == np.inf else f" and at most {high:g}"
@@ -149,25 +69,7 @@ def check_range(value, name: str, low: float, high: float = np.inf) -> None:
 
 
 def check_texts(texts, name: str) -> list[str]:
-    """`texts` as a list of str, each with a word in it.
-
-    Parameters
-    ----------
-    texts : sequence of str
-    name : str
-        Of the argument, for the message.
-
-    Returns
-    -------
-    list of str
-
-    Raises
-    ------
-    TypeError
-        For a single str, or for what is no text.
-    ValueError
-        For no texts, or one without a word.
-    """
+    """`texts` as a list of str, each with a word in it: TypeError for a single str."""
     if isinstance(texts, str):
         raise TypeError(f"{name} must be a list of texts, got the single text {texts!r}.")
     try:
@@ -185,25 +87,7 @@ def check_texts(texts, name: str) -> list[str]:
 
 
 def check_unit(vectors, name: str, dim: int | None = None) -> np.ndarray:
-    """`vectors` as float32 of length one.
-
-    Parameters
-    ----------
-    vectors : array-like of float, shape (N, D)
-    name : str
-        Of the argument, for the message.
-    dim : int, optional
-        The length D that they must have.
-
-    Returns
-    -------
-    ndarray of float32, shape (N, D)
-
-    Raises
-    ------
-    ValueError
-        For another shape, or vectors of another length than one.
-    """
+    """`vectors` as float32 of length one, (N, D); D must be `dim` where that is given."""
     vectors = check_array(vectors, dtype=np.float32, input_name=name)
     if dim is not None and vectors.shape[1] != dim:
         raise ValueError(f"{name} have {vectors.shape[1]} numbers each, {dim} are needed.")
@@ -211,6 +95,39 @@ def check_unit(vectors, name: str, dim: int | None = None) -> np.ndarray:
     if np.abs(length - 1).max() > 1e-2:
         raise ValueError(
             f"{name} must have length one, found {length.min():.3g} to {length.max():.3g}: use "
-            "clip.embed_images and clip.embed_text, or embedlab.search.exact.normalised."
+            "clip.embed_images and clip.embed_text, or embedlab.search.exact.normalize."
         )
     return vectors
+
+
+# What an embedder's parameters may be: `limits` of a class are functions of (value, name).
+
+
+def one_of(*options: str):
+    """A check that a value is one of `options`."""
+
+    def check(value, name: str) -> None:
+        if not isinstance(value, str) or value not in options:
+            raise ValueError(f"{name}={value!r} must be one of {', '.join(options)}.")
+
+    return check
+
+
+def above(low: float, high: float = np.inf):
+    """A check that a value is a finite number above `low` and at most `high`."""
+    return lambda value, name: check_range(value, name, low, high)
+
+
+def optional(check):
+    """A check that a value is None, or passes `check`."""
+    return lambda value, name: None if value is None else check(value, name)
+
+
+def at_least(low: float):
+    """A check that a value is a finite number of at least `low`."""
+
+    def check(value, name: str) -> None:
+        if value != low:
+            check_range(value, name, low)
+
+    return check

@@ -3,14 +3,14 @@
 from embedlab.embedders.autoencoder import Autoencoder
 from embedlab.embedders.clip import CLIP
 from embedlab.embedders.data2vec import Data2Vec
-from embedlab.embedders.lenet import LeNet5, RandomEncoder
+from embedlab.embedders.lenet import LeNet5
 from embedlab.embedders.linear import LDA, PCA, KernelLDA, KernelPCA, Pixels
 from embedlab.embedders.mae import MAE
-from embedlab.embedders.shared.conv import RandomConv
 from embedlab.embedders.simclr import SimCLR
 from embedlab.embedders.text import LetterNgrams, MiniLM, OneHot
 from embedlab.embedders.triplet import Triplet
-from embedlab.embedders.vit import RandomViT, ViT
+from embedlab.embedders.untrained import Untrained
+from embedlab.embedders.vit import ViT
 
 __all__ = [
     "CLIP",
@@ -26,10 +26,8 @@ __all__ = [
     "MiniLM",
     "OneHot",
     "Pixels",
-    "RandomConv",
-    "RandomEncoder",
-    "RandomViT",
     "SimCLR",
     "Triplet",
+    "Untrained",
     "ViT",
 ]

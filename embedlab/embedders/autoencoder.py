@@ -1,6 +1,7 @@
 """An autoencoder: squeeze an image through a few numbers and rebuild it from them."""
 
-from __future__ import annotations
+from dataclasses import KW_ONLY, dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -8,14 +9,14 @@ import torch.nn.functional as F
 from sklearn.utils.validation import check_array, check_is_fitted
 from torch import nn
 
-from embedlab.data.checks import check_positive, check_range, check_side
+from embedlab.data.checks import at_least, check_positive
 from embedlab.data.images import as_tensor
 from embedlab.embedders.shared.conv import ConvEncoder
 from embedlab.embedders.shared.network import NetworkEmbedder
 from embedlab.training.augment import Affine
 from embedlab.training.device import pick_device
 from embedlab.training.draws import Dropout, normal
-from embedlab.training.loop import in_batches, seeded
+from embedlab.training.loop import in_batches
 
 
 def full(n_in: int, n_out: int) -> nn.Sequential:
@@ -69,6 +70,7 @@ class AutoencoderNetwork(nn.Module):
         return self.decoder(self.encoder(x))
 
 
+@dataclass(eq=False, repr=False)
 class Autoencoder(NetworkEmbedder):
     """A convolutional autoencoder; its bottleneck is the embedding.
 
@@ -101,41 +103,23 @@ class Autoencoder(NetworkEmbedder):
     Vincent et al. (2008), Extracting and composing robust features with denoising autoencoders.
     """
 
-    def __init__(
-        self,
-        n_components: int = 32,
-        noise: float = 0.15,
-        epochs: int | None = None,
-        batch_size: int = 64,
-        lr: float = 5e-3,
-        weight_decay: float = 0.3,
-        seed: int = 0,
-    ):
-        self.n_components = n_components
-        self.noise = noise
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.lr = lr
-        self.weight_decay = weight_decay
-        self.seed = seed
+    n_components: int = 32
+    noise: float = 0.15
+    _: KW_ONLY
+    lr: float = 5e-3
+    weight_decay: float = 0.3
 
-    def _check(self, X: np.ndarray) -> None:
-        check_positive(self.n_components, "n_components")
-        self._check_training()
-        if self.noise != 0:
-            check_range(self.noise, "noise", 0)
-        check_side(X)
-        if min(self.batch_size, len(X)) < 2:
-            what = "batch_size=1" if self.batch_size == 1 else "X holds a single image, so a batch"
-            raise ValueError(f"{what} is too small for batch normalisation: at least 2 are needed.")
+    limits: ClassVar = {"n_components": check_positive, "noise": at_least(0)}
+    alone = "is too small for batch normalisation"
+
+    def _build(self, channels, n_out):
+        return AutoencoderNetwork(channels, self.n_components)
 
     def _fit(self, X, y):
-        self._check(X)
-        with seeded(self.seed):
-            network = AutoencoderNetwork(X.shape[1], self.n_components)
+        network = self._new_network(X.shape[1])
         device = pick_device()
         images = as_tensor(X).to(device)
-        moved = Affine(degrees=2, scale=0.02, shear=3, shift=0.01)
+        moved = Affine(degrees=2, scale=0.02, shear=3, translate=0.01)
 
         def loss(network, index, generator):
             # Moved by a pixel or two at most, anew each time: else it learns few images by heart.

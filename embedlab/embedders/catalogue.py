@@ -1,9 +1,11 @@
-"""Every method of the scoreboard by name, with how it is built."""
-
-from __future__ import annotations
+"""Every method of the scoreboard by name: how it is built, and what it is taught with."""
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
+from embedlab.data.images import Images
+from embedlab.data.labels import shuffled
+from embedlab.data.scenes import load_scenes
 from embedlab.embedders import (
     CLIP,
     LDA,
@@ -15,37 +17,75 @@ from embedlab.embedders import (
     KernelPCA,
     LeNet5,
     Pixels,
-    RandomEncoder,
-    RandomViT,
     SimCLR,
     Triplet,
+    Untrained,
     ViT,
 )
 from embedlab.embedders.base import Embedder
 
-# Unfitted embedders by name, for a seed. Short ones have as many numbers as LDA can give.
-METHODS: dict[str, Callable[[int, int], Embedder]] = {
-    "pixels": lambda seed, short: Pixels(),
-    "random LeNet-5": lambda seed, short: RandomEncoder(seed=seed),
-    "PCA-32": lambda seed, short: PCA(32),
-    "kernel PCA-32": lambda seed, short: KernelPCA(32),
-    "LDA": lambda seed, short: LDA(),
-    "kernel LDA": lambda seed, short: KernelLDA(random_state=seed),
-    "LeNet-5": lambda seed, short: LeNet5(seed=seed),
-    "LeNet-5, not augmented": lambda seed, short: LeNet5(seed=seed, augment=False),
-    "LeNet-5, short": lambda seed, short: LeNet5(seed=seed, embed_dim=short),
-    "LeNet-5, shuffled labels": lambda seed, short: LeNet5(seed=seed, augment=False),
-    "autoencoder-32": lambda seed, short: Autoencoder(32, seed=seed),
-    "SimCLR": lambda seed, short: SimCLR(seed=seed),
-    "SimCLR, projected": lambda seed, short: SimCLR(seed=seed, layer="projection"),
-    "triplet": lambda seed, short: Triplet(seed=seed),
-    "random ViT": lambda seed, short: RandomViT(seed=seed),
-    "ViT": lambda seed, short: ViT(seed=seed),
-    "MAE": lambda seed, short: MAE(seed=seed),
-    "data2vec": lambda seed, short: Data2Vec(seed=seed),
-    "CLIP": lambda seed, short: CLIP(seed=seed),
+
+def labelled(images: Images, seed: int) -> tuple:
+    """The training images with their labels; who needs none looks at none."""
+    return images.train.x, images.train.y
+
+
+def mislabelled(images: Images, seed: int) -> tuple:
+    """The training images with each other's labels: the control that must fail."""
+    return images.train.x, shuffled(images.train.y, seed)
+
+
+def captioned(images: Images, seed: int) -> tuple:
+    """Scenes composed of the training images, with their captions."""
+    scenes = load_scenes(images, seed=seed).train
+    return scenes.x, scenes.captions
+
+
+@dataclass(frozen=True)
+class Method:
+    """A training of the scoreboard, and the rows that are read from it.
+
+    Attributes
+    ----------
+    build : callable
+        ``build(seed, short)`` gives the unfitted embedder; short ones have as many numbers as LDA
+        can give.
+    examples : callable
+        ``examples(images, seed)`` gives what it is fitted with.
+    also : dict of str to dict
+        More rows of the same training, by name: with which parameters it is read.
+    """
+
+    build: Callable[[int, int], Embedder]
+    examples: Callable[[Images, int], tuple] = labelled
+    also: dict[str, dict] = field(default_factory=dict)
+
+    def fit(self, images: Images, seed: int) -> Embedder:
+        """The embedder, fitted."""
+        return self.build(seed, len(images.class_names) - 1).fit(*self.examples(images, seed))
+
+
+METHODS: dict[str, Method] = {
+    "pixels": Method(lambda seed, short: Pixels()),
+    "random LeNet-5": Method(lambda seed, short: Untrained(LeNet5(seed=seed))),
+    "PCA-32": Method(lambda seed, short: PCA(32)),
+    "kernel PCA-32": Method(lambda seed, short: KernelPCA(32)),
+    "LDA": Method(lambda seed, short: LDA()),
+    "kernel LDA": Method(lambda seed, short: KernelLDA(seed=seed)),
+    "LeNet-5": Method(lambda seed, short: LeNet5(seed=seed)),
+    "LeNet-5, not augmented": Method(lambda seed, short: LeNet5(seed=seed, augment=False)),
+    "LeNet-5, short": Method(lambda seed, short: LeNet5(seed=seed, embed_dim=short)),
+    "LeNet-5, shuffled labels": Method(
+        lambda seed, short: LeNet5(seed=seed, augment=False), mislabelled
+    ),
+    "autoencoder-32": Method(lambda seed, short: Autoencoder(32, seed=seed)),
+    "SimCLR": Method(
+        lambda seed, short: SimCLR(seed=seed), also={"SimCLR, projected": {"layer": "projection"}}
+    ),
+    "triplet": Method(lambda seed, short: Triplet(seed=seed)),
+    "random ViT": Method(lambda seed, short: Untrained(ViT(seed=seed))),
+    "ViT": Method(lambda seed, short: ViT(seed=seed)),
+    "MAE": Method(lambda seed, short: MAE(seed=seed)),
+    "data2vec": Method(lambda seed, short: Data2Vec(seed=seed)),
+    "CLIP": Method(lambda seed, short: CLIP(seed=seed), captioned),
 }
-
-
-# Rows that need no training of their own: another layer of a network that has its row.
-READ_FROM = {"SimCLR, projected": ("SimCLR", "projection")}

@@ -1,10 +1,9 @@
 """CLIP: an image tower and a text tower that learn to meet."""
 
-from __future__ import annotations
-
 import math
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import torch
@@ -12,16 +11,16 @@ import torch.nn.functional as F
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from embedlab.data.checks import check_positive, check_range, check_side, check_texts
+from embedlab.data.checks import above, check_positive, check_texts
 from embedlab.data.images import as_tensor
 from embedlab.embedders.shared.conv import ConvEncoder
 from embedlab.embedders.shared.image_text import ImageTextEmbedder
 from embedlab.embedders.shared.network import NetworkEmbedder
 from embedlab.embedders.shared.tokenizer import WordTokenizer
-from embedlab.embedders.shared.transformer import Block, divisors
+from embedlab.embedders.shared.transformer import Block
 from embedlab.training.augment import View
 from embedlab.training.device import pick_device
-from embedlab.training.loop import in_batches, seeded
+from embedlab.training.loop import in_batches
 
 if TYPE_CHECKING:
     from embedlab.embedders.pretrained_clip import PretrainedCLIP
@@ -70,7 +69,7 @@ class TextEncoder(nn.Module):
         Number of tokens.
     context_length : int
         Tokens of a text.
-    embed_dim, depth, heads : int
+    embed_dim, depth, num_heads : int
         Length of a token, number of blocks, attention heads in each.
     n_out : int
         Length of the vectors.
@@ -82,7 +81,7 @@ class TextEncoder(nn.Module):
         context_length: int,
         embed_dim: int,
         depth: int,
-        heads: int,
+        num_heads: int,
         n_out: int,
     ):
         super().__init__()
@@ -90,7 +89,7 @@ class TextEncoder(nn.Module):
         words, places = (nn.init.trunc_normal_(torch.empty(s), std=0.02) for s in (words, places))
         self.token_embed = nn.Embedding.from_pretrained(words, freeze=False)
         self.pos_embed = nn.Parameter(places)
-        self.blocks = nn.ModuleList(Block(embed_dim, heads) for _ in range(depth))
+        self.blocks = nn.ModuleList(Block(embed_dim, num_heads) for _ in range(depth))
         self.norm = nn.LayerNorm(embed_dim, eps=1e-6)
         self.project = nn.Linear(embed_dim, n_out, bias=False)
 
@@ -102,6 +101,7 @@ class TextEncoder(nn.Module):
         return self.project(self.norm(x[:, 0]))
 
 
+@dataclass(eq=False, repr=False)
 class CLIP(ImageTextEmbedder, NetworkEmbedder):
     """A convolutional image tower and a transformer over words, trained on captioned images.
 
@@ -116,9 +116,9 @@ class CLIP(ImageTextEmbedder, NetworkEmbedder):
         Cosines over the temperature are the logits; from where it starts if it is learned.
     learn_temperature : bool
         Let training change it, though not below 0.01.
-    word_dim, depth, heads : int
+    word_dim, depth, num_heads : int
         Of the text tower: length of a word's vector, number of blocks, attention heads in each;
-        `heads` divides `word_dim`.
+        `num_heads` divides `word_dim`.
     context_length : int
         The longest caption in words, and one more.
     vocabulary : sequence of str
@@ -153,80 +153,49 @@ class CLIP(ImageTextEmbedder, NetworkEmbedder):
     Radford et al. (2021), Learning transferable visual models from natural language supervision.
     """
 
-    def __init__(
-        self,
-        embed_dim: int = 64,
-        temperature: float = 0.07,
-        learn_temperature: bool = True,
-        word_dim: int = 64,
-        depth: int = 2,
-        heads: int = 4,
-        context_length: int = 16,
-        vocabulary: tuple[str, ...] = (),
-        augment: bool | tuple[View, ...] = False,
-        epochs: int | None = None,
-        batch_size: int = 128,
-        lr: float = 3e-3,
-        weight_decay: float = 0.05,
-        seed: int = 0,
-    ):
-        self.embed_dim = embed_dim
-        self.temperature = temperature
-        self.learn_temperature = learn_temperature
-        self.word_dim = word_dim
-        self.depth = depth
-        self.heads = heads
-        self.context_length = context_length
-        self.vocabulary = vocabulary
-        self.augment = augment
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.lr = lr
-        self.weight_decay = weight_decay
-        self.seed = seed
+    embed_dim: int = 64
+    temperature: float = 0.07
+    learn_temperature: bool = True
+    word_dim: int = 64
+    depth: int = 2
+    num_heads: int = 4
+    context_length: int = 16
+    vocabulary: tuple[str, ...] = ()
+    augment: bool | tuple[View, ...] = False
+    _: KW_ONLY
+    batch_size: int = 128
+    lr: float = 3e-3
 
-    def _check(self, X: np.ndarray) -> None:
-        for name in ("embed_dim", "word_dim", "depth", "heads", "context_length"):
-            check_positive(getattr(self, name), name)
-        if self.word_dim % self.heads:
-            raise ValueError(
-                f"heads={self.heads} does not divide word_dim={self.word_dim}: use "
-                f"{divisors(self.word_dim)}."
-            )
-        check_range(self.temperature, "temperature", 0)
+    limits: ClassVar = {
+        **dict.fromkeys(
+            ("embed_dim", "word_dim", "depth", "num_heads", "context_length"), check_positive
+        ),
+        "temperature": above(0),
+    }
+    alone = "has no wrong answers"
+
+    def _check_parameters(self):
+        super()._check_parameters()
+        if self.word_dim % self.num_heads:
+            raise ValueError(f"num_heads={self.num_heads} must divide word_dim={self.word_dim}.")
         if self.temperature < 1 / MAX_SCALE:
             raise ValueError(f"temperature={self.temperature!r} must be at least {1 / MAX_SCALE}.")
-        self._check_training()
-        check_side(X)
-        if min(self.batch_size, len(X)) < 2:
-            what = "batch_size=1" if self.batch_size == 1 else "X holds a single image, so a batch"
-            raise ValueError(f"{what} has no wrong answers: at least 2 pairs are needed.")
 
-    def _towers(self, channels: int, n_tokens: int) -> nn.ModuleDict:
-        """Both towers with random weights, and the logarithm of the scale where it starts."""
-        network = clip_towers(
-            channels,
-            n_tokens,
-            self.context_length,
-            self.embed_dim,
-            self.word_dim,
-            self.depth,
-            self.heads,
-        )
+    def _build(self, channels, n_out):
+        shape = self.context_length, self.embed_dim, self.word_dim, self.depth, self.num_heads
+        network = clip_towers(channels, n_out, *shape)
         log_scale = nn.Parameter(torch.tensor(-math.log(self.temperature)))
         network.register_parameter("log_scale", log_scale.requires_grad_(self.learn_temperature))
         return network
 
     def _fit(self, X, y):
-        self._check(X)
         more = check_texts(self.vocabulary, "vocabulary") if len(self.vocabulary) else []
         tokenizer = WordTokenizer([*y, *more], self.context_length)
         # Captions of the same words are one caption, however they are written.
         tokens, caption = np.unique(tokenizer(y, "captions"), axis=0, return_inverse=True)
         if len(tokens) < 2:
             raise ValueError(f"captions are all {y[0]!r}: at least two different are needed.")
-        with seeded(self.seed):
-            network = self._towers(X.shape[1], len(tokenizer.vocabulary))
+        network = self._new_network(X.shape[1], len(tokenizer.vocabulary))
         device, view = pick_device(), self._view()
         images, tokens, caption = (as_tensor(a).to(device) for a in (X, tokens, caption.ravel()))
 
@@ -254,7 +223,7 @@ class CLIP(ImageTextEmbedder, NetworkEmbedder):
         return in_batches(tower, tower, self.tokenizer_(texts, name))
 
     @classmethod
-    def from_pretrained(cls, model: str | Path) -> PretrainedCLIP:
+    def from_pretrained(cls, model: str | Path) -> "PretrainedCLIP":
         """A CLIP that others trained, with the same methods.
 
         Parameters
@@ -284,7 +253,7 @@ def clip_towers(
     embed_dim: int = 64,
     word_dim: int = 64,
     depth: int = 2,
-    heads: int = 4,
+    num_heads: int = 4,
 ) -> nn.ModuleDict:
     """Both towers with random weights; each ends in a projection to the shared space.
 
@@ -294,7 +263,7 @@ def clip_towers(
         Of the images.
     n_tokens : int
         Of the vocabulary.
-    context_length, embed_dim, word_dim, depth, heads : int
+    context_length, embed_dim, word_dim, depth, num_heads : int
         See :class:`CLIP`.
 
     Returns
@@ -306,5 +275,5 @@ def clip_towers(
     encoder = ConvEncoder(channels)
     width = encoder[3].out_channels
     image = nn.Sequential(encoder, nn.Linear(width, embed_dim, bias=False))
-    text = TextEncoder(n_tokens, context_length, word_dim, depth, heads, embed_dim)
+    text = TextEncoder(n_tokens, context_length, word_dim, depth, num_heads, embed_dim)
     return nn.ModuleDict({"image": image, "text": text})

@@ -1,19 +1,31 @@
 """data2vec: hide most of an image, and predict what a slow copy of oneself makes of all of it."""
 
-from __future__ import annotations
-
 import copy
+from dataclasses import dataclass
 from numbers import Real
+from typing import ClassVar
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch import nn
 
-from embedlab.data.checks import check_positive, check_range
-from embedlab.embedders.shared.masking import MaskedEmbedder, block_masks, random_masks
+from embedlab.data.checks import above, check_positive, one_of
+from embedlab.data.images import as_tensor
+from embedlab.embedders.shared.masking import (
+    Predictor,
+    block_masks,
+    check_masking,
+    count_hidden,
+    predicted,
+    random_masks,
+)
+from embedlab.embedders.shared.patch_embedder import PatchEmbedder
+from embedlab.embedders.shared.patches import pick
 from embedlab.embedders.shared.transformer import ViTEncoder
-from embedlab.training.augment import View
 from embedlab.training.device import pick_device
+
+MASKS = {"random": random_masks, "blocks": block_masks}
 
 
 class Teacher:
@@ -78,10 +90,8 @@ class Teacher:
             mine.lerp_(theirs, 1 - decay)
 
 
-MASKS = {"random": random_masks, "blocks": block_masks}
-
-
-class Data2Vec(MaskedEmbedder):
+@dataclass(eq=False, repr=False)
+class Data2Vec(PatchEmbedder):
     """data2vec: from a few patches, the features that a slow copy sees in the whole image.
 
     As in the second version of the method, the encoder sees only the patches that are left, and a
@@ -105,9 +115,9 @@ class Data2Vec(MaskedEmbedder):
         and what comes of it to the same over the features of a patch.
     beta : float
         Errors below it count squared, those above it linearly.
-    patch_size, embed_dim, depth, heads : int
+    patch_size, embed_dim, depth, num_heads : int
         As in :class:`embedlab.embedders.ViT`.
-    pool : str
+    global_pool : str
         ``"mean"`` or ``"cls"``, as in :class:`embedlab.embedders.MAE`.
     augment : bool or sequence of views
         As in :class:`embedlab.embedders.ViT`.
@@ -138,80 +148,56 @@ class Data2Vec(MaskedEmbedder):
     full layers give, here what leaves the block.
     """
 
-    most_epochs, most_images = 70, 110_000
+    mask_ratio: float = 0.5
+    masks: str = "random"
+    ema_decay: tuple[float, float] = (0.99, 0.999)
+    top_layers: int = 3
+    normalize: bool = True
+    beta: float = 1.0
 
-    def __init__(
-        self,
-        mask_ratio: float = 0.5,
-        masks: str = "random",
-        ema_decay: tuple[float, float] = (0.99, 0.999),
-        top_layers: int = 3,
-        normalize: bool = True,
-        beta: float = 1.0,
-        patch_size: int = 8,
-        embed_dim: int = 64,
-        depth: int = 4,
-        heads: int = 4,
-        pool: str = "mean",
-        augment: bool | tuple[View, ...] = True,
-        epochs: int | None = None,
-        batch_size: int = 64,
-        lr: float = 2e-3,
-        weight_decay: float = 0.05,
-        seed: int = 0,
-    ):
-        self.mask_ratio = mask_ratio
-        self.masks = masks
-        self.ema_decay = ema_decay
-        self.top_layers = top_layers
-        self.normalize = normalize
-        self.beta = beta
-        self.patch_size = patch_size
-        self.embed_dim = embed_dim
-        self.depth = depth
-        self.heads = heads
-        self.pool = pool
-        self.augment = augment
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.lr = lr
-        self.weight_decay = weight_decay
-        self.seed = seed
+    limits: ClassVar = {
+        "masks": one_of(*MASKS),
+        "top_layers": check_positive,
+        "beta": above(0),
+    }
 
-    def _check_masking(self, X):
-        super()._check_masking(X)
-        if not isinstance(self.masks, str) or self.masks not in MASKS:
-            raise ValueError(f"masks={self.masks!r} must be one of {', '.join(MASKS)}.")
-        check_positive(self.top_layers, "top_layers")
+    def _check_parameters(self):
+        super()._check_parameters()
+        check_masking(self)
         if self.top_layers > self.depth:
             raise ValueError(
                 f"top_layers={self.top_layers} must be at most the depth, {self.depth}."
             )
-        check_range(self.beta, "beta", 0)
         decay = self.ema_decay
         if not isinstance(decay, tuple | list | np.ndarray) or len(decay) != 2:
             raise ValueError(f"ema_decay={decay!r} must be two numbers, such as (0.99, 0.999).")
         if not all(isinstance(d, Real) and 0 <= d <= 1 for d in decay):
             raise ValueError(f"ema_decay={decay!r} must hold two numbers from 0 to 1.")
 
-    @property
-    def _masks(self):
-        return MASKS[self.masks]
-
-    def _n_out(self, channels):
-        return self.embed_dim
-
-    def _targets(self, encoder, steps):
-        self._teacher = Teacher(encoder, steps, self.ema_decay, self.top_layers, self.normalize)
-        return self._teacher
+    def _build(self, channels, n_out):
+        encoder = self._encoder(channels)
+        side = self.side // self.patch_size
+        predictor = Predictor(self.embed_dim, self.num_heads, side, self.embed_dim)
+        return nn.ModuleDict({"encoder": encoder, "predictor": predictor})
 
     def _fit(self, X, y):
-        try:
-            super()._fit(X, y)
-            spread = torch.stack(self._teacher.spread).view(len(self.loss_curve_), -1)
-            self.spread_curve_ = spread.mean(dim=1).tolist()
-        finally:
-            vars(self).pop("_teacher", None)  # it has done its work, or the work was broken off
+        network = self._new_network(X.shape[1])
+        device, view = pick_device(), self._view()
+        images = as_tensor(X).to(device)
+        n_hidden = count_hidden(self.n_patches, self.mask_ratio)
+        epochs = self._epochs(len(X), most=70, images=110_000)
+        steps = epochs * max(1, len(X) // self.batch_size)
+        teacher = Teacher(
+            network["encoder"], steps, self.ema_decay, self.top_layers, self.normalize
+        )
 
-    def _error(self, guess, target):
-        return F.smooth_l1_loss(guess, target, beta=self.beta)
+        def loss(network, index, generator):
+            x = view(images[index], generator)
+            masks = MASKS[self.masks](len(x), self.n_patches, n_hidden, generator)
+            seen, hidden = (places.to(device) for places in masks)
+            target = pick(teacher(x), hidden)
+            guess = predicted(network, x, seen, hidden)
+            return F.smooth_l1_loss(guess.float(), target.float(), beta=self.beta)
+
+        self._train(network, loss, len(X), epochs)
+        self.spread_curve_ = torch.stack(teacher.spread).view(epochs, -1).mean(dim=1).tolist()

@@ -1,21 +1,19 @@
 """LeNet-5 of 1998, its layers, and the embedding before the last one."""
 
-from __future__ import annotations
-
-import copy
+from dataclasses import KW_ONLY, dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from embedlab.data.checks import check_positive, check_side
+from embedlab.data.checks import check_positive, one_of
 from embedlab.data.images import as_tensor
-from embedlab.embedders.shared.network import NetworkEmbedder
+from embedlab.embedders.shared.network import LabelledNetwork
 from embedlab.training.augment import View
 from embedlab.training.device import pick_device
-from embedlab.training.loop import in_batches, seeded
+from embedlab.training.loop import in_batches
 
 LAYERS = ("c1", "s2", "c3", "s4", "c5", "fc84", "logits", "softmax")
 
@@ -75,7 +73,8 @@ class LeNet5Network(nn.Module):
         return self.layers(x)["logits"]
 
 
-class LeNet5(NetworkEmbedder):
+@dataclass(eq=False, repr=False)
+class LeNet5(LabelledNetwork):
     """LeNet-5 trained to name the classes, cut at one of its layers.
 
     Convolutions, trainable subsampling, the partial connections of C3, the scaled tanh and the
@@ -114,40 +113,21 @@ class LeNet5(NetworkEmbedder):
     recognition.
     """
 
-    supervision = "labels"
+    embed_dim: int = 84
+    layer: str = "fc84"
+    augment: bool | tuple[View, ...] = True
+    _: KW_ONLY
+    lr: float = 5e-3
+    weight_decay: float = 0.3
 
-    def __init__(
-        self,
-        embed_dim: int = 84,
-        layer: str = "fc84",
-        augment: bool | tuple[View, ...] = True,
-        epochs: int | None = None,
-        batch_size: int = 64,
-        lr: float = 5e-3,
-        weight_decay: float = 0.3,
-        seed: int = 0,
-    ):
-        self.embed_dim = embed_dim
-        self.layer = layer
-        self.augment = augment
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.lr = lr
-        self.weight_decay = weight_decay
-        self.seed = seed
+    limits: ClassVar = {"embed_dim": check_positive, "layer": one_of(*LAYERS)}
 
-    def _check(self, X) -> None:
-        check_positive(self.embed_dim, "embed_dim")
-        if self.layer not in LAYERS:
-            raise ValueError(f"layer={self.layer!r} must be one of {', '.join(LAYERS)}.")
-        check_side(X)
+    def _build(self, channels, n_out):
+        return LeNet5Network(channels, n_out, self.embed_dim)
 
     def _fit(self, X, y):
-        self._check(X)
-        self._check_training()
         classes, target = np.unique(y, return_inverse=True)
-        with seeded(self.seed):
-            network = LeNet5Network(X.shape[1], len(classes), self.embed_dim)
+        network = self._new_network(X.shape[1], len(classes))
         device = pick_device()
         images, target = as_tensor(X).to(device), as_tensor(target).to(device)
         view = self._view()
@@ -167,57 +147,5 @@ class LeNet5(NetworkEmbedder):
 
         return in_batches(self.network_, activations, X)
 
-    def at(self, layer: str) -> LeNet5:
-        """The same trained network, cut at another layer.
-
-        Parameters
-        ----------
-        layer : str
-            One of ``LAYERS``.
-
-        Returns
-        -------
-        LeNet5
-        """
-        check_is_fitted(self, "fit_seconds_")
-        other = copy.copy(self)
-        other.layer = layer
-        other._check(np.empty((1, *self.image_shape_)))
-        return other
-
-    def predict(self, X) -> np.ndarray:
-        """The class of each image, by the network's own output layer.
-
-        Parameters
-        ----------
-        X : array-like of float, shape (N, C, 32, 32)
-
-        Returns
-        -------
-        ndarray, shape (N,)
-        """
-        return self.classes_[self.at("logits").transform(X).argmax(axis=1)]
-
-
-class RandomEncoder(LeNet5):
-    """LeNet-5 with its first, random weights: the control that has learned nothing.
-
-    Parameters
-    ----------
-    embed_dim : int
-    layer : str
-        One of ``LAYERS``.
-    seed : int
-    """
-
-    supervision = "none"
-
-    def __init__(self, embed_dim: int = 84, layer: str = "fc84", seed: int = 0):
-        self.embed_dim = embed_dim
-        self.layer = layer
-        self.seed = seed
-
-    def _fit(self, X, y):
-        self._check(X)
-        with seeded(self.seed):
-            self.network_ = LeNet5Network(X.shape[1], 10, self.embed_dim).eval()
+    def _logits(self, X):
+        return self.at(layer="logits").transform(X)

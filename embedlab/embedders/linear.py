@@ -1,6 +1,6 @@
 """The traditional methods: scikit-learn's own estimators behind a flattening step."""
 
-from __future__ import annotations
+from dataclasses import dataclass
 
 import numpy as np
 from sklearn import decomposition, discriminant_analysis
@@ -35,6 +35,7 @@ class Pixels(Embedder):
         return X.reshape(len(X), -1).copy()  # whoever changes the vectors must not change images
 
 
+@dataclass(eq=False, repr=False)
 class PCA(_Flattened):
     """Principal component analysis: the directions along which the images vary most.
 
@@ -42,7 +43,7 @@ class PCA(_Flattened):
     ----------
     n_components : int
         Length of the embedding.
-    random_state : int
+    seed : int
         Of scikit-learn's randomised solver, which it takes for large sets.
 
     References
@@ -50,12 +51,11 @@ class PCA(_Flattened):
     Pearson (1901), On lines and planes of closest fit to systems of points in space.
     """
 
-    def __init__(self, n_components: int = 32, random_state: int = 0):
-        self.n_components = n_components
-        self.random_state = random_state
+    n_components: int = 32
+    seed: int = 0
 
     def _estimator(self):
-        return decomposition.PCA(self.n_components, random_state=self.random_state)
+        return decomposition.PCA(self.n_components, random_state=self.seed)
 
     def reconstruct(self, X) -> np.ndarray:
         """Embed images and go back to pixels.
@@ -72,6 +72,7 @@ class PCA(_Flattened):
         return flat.reshape(-1, *self.image_shape_).astype(np.float32)
 
 
+@dataclass(eq=False, repr=False)
 class LDA(_Flattened):
     """Linear discriminant analysis: directions that part the classes and shrink each of them.
 
@@ -90,9 +91,8 @@ class LDA(_Flattened):
 
     supervision = "labels"
 
-    def __init__(self, n_components: int | None = None, shrinkage: float | None = 0.1):
-        self.n_components = n_components
-        self.shrinkage = shrinkage
+    n_components: int | None = None
+    shrinkage: float | None = 0.1
 
     def _estimator(self):
         solver = "svd" if self.shrinkage is None else "eigen"
@@ -101,6 +101,7 @@ class LDA(_Flattened):
         )
 
 
+@dataclass(eq=False, repr=False)
 class KernelPCA(_Flattened):
     """PCA in the feature space of a Gaussian (RBF) kernel.
 
@@ -111,7 +112,7 @@ class KernelPCA(_Flattened):
     gamma : float, optional
         Width of the kernel ``exp(-gamma * distance**2)``. Default: one over the median squared
         distance between training images, so that it follows the data's own scale.
-    random_state : int
+    seed : int
         Of the iterative eigensolver.
 
     References
@@ -119,10 +120,9 @@ class KernelPCA(_Flattened):
     Schölkopf, Smola and Müller (1998), Nonlinear component analysis as a kernel eigenvalue problem.
     """
 
-    def __init__(self, n_components: int = 32, gamma: float | None = None, random_state: int = 0):
-        self.n_components = n_components
-        self.gamma = gamma
-        self.random_state = random_state
+    n_components: int = 32
+    gamma: float | None = None
+    seed: int = 0
 
     def _fit(self, X, y):
         self.gamma_ = median_gamma(X) if self.gamma is None else self.gamma
@@ -130,10 +130,11 @@ class KernelPCA(_Flattened):
 
     def _estimator(self):
         return decomposition.KernelPCA(
-            self.n_components, kernel="rbf", gamma=self.gamma_, random_state=self.random_state
+            self.n_components, kernel="rbf", gamma=self.gamma_, random_state=self.seed
         )
 
 
+@dataclass(eq=False, repr=False)
 class KernelLDA(_Flattened):
     """LDA on the Nystroem features of a Gaussian (RBF) kernel: the traditional method at its best.
 
@@ -147,7 +148,7 @@ class KernelLDA(_Flattened):
         Training images that the kernel is measured against, at most as many as there are.
     shrinkage : float
         Of the LDA.
-    random_state : int
+    seed : int
         Of the choice of landmarks.
 
     References
@@ -158,19 +159,11 @@ class KernelLDA(_Flattened):
 
     supervision = "labels"
 
-    def __init__(
-        self,
-        n_components: int | None = None,
-        gamma: float | None = None,
-        n_landmarks: int = 500,
-        shrinkage: float = 0.01,
-        random_state: int = 0,
-    ):
-        self.n_components = n_components
-        self.gamma = gamma
-        self.n_landmarks = n_landmarks
-        self.shrinkage = shrinkage
-        self.random_state = random_state
+    n_components: int | None = None
+    gamma: float | None = None
+    n_landmarks: int = 500
+    shrinkage: float = 0.01
+    seed: int = 0
 
     def _fit(self, X, y):
         self.gamma_ = median_gamma(X) if self.gamma is None else self.gamma
@@ -179,24 +172,13 @@ class KernelLDA(_Flattened):
 
     def _estimator(self):
         features = Nystroem(
-            gamma=self.gamma_, n_components=self.n_landmarks_, random_state=self.random_state
+            gamma=self.gamma_, n_components=self.n_landmarks_, random_state=self.seed
         )
         return make_pipeline(features, LDA(self.n_components, self.shrinkage)._estimator())
 
 
 def median_gamma(X: np.ndarray, sample: int = 500) -> float:
-    """One over the median squared distance between images: a kernel width on the data's scale.
-
-    Parameters
-    ----------
-    X : ndarray, shape (N, C, H, W)
-    sample : int
-        Evenly spaced images to measure on.
-
-    Returns
-    -------
-    float
-    """
+    """One over the median squared distance between images (N, C, H, W), on `sample` of them."""
     from scipy.spatial.distance import pdist
 
     flat = X.reshape(len(X), -1)[:: max(1, len(X) // sample)]

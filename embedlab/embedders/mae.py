@@ -1,17 +1,27 @@
 """MAE: hide most of an image, and rebuild what was hidden."""
 
-from __future__ import annotations
+from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import nn
 
-from embedlab.embedders.shared.masking import MaskedEmbedder, predicted, random_masks
-from embedlab.embedders.shared.patches import from_patches, to_patches
-from embedlab.training.augment import View
+from embedlab.data.images import as_tensor
+from embedlab.embedders.shared.masking import (
+    Predictor,
+    check_masking,
+    count_hidden,
+    predicted,
+    random_masks,
+)
+from embedlab.embedders.shared.patch_embedder import PatchEmbedder
+from embedlab.embedders.shared.patches import from_patches, pick, to_patches
+from embedlab.training.device import pick_device
 from embedlab.training.loop import in_batches
 
 
-class MAE(MaskedEmbedder):
+@dataclass(eq=False, repr=False)
+class MAE(PatchEmbedder):
     """A masked autoencoder: from a few patches, the pixels of all others.
 
     The encoder sees only the patches that are left, which makes training cheap as well.
@@ -20,9 +30,9 @@ class MAE(MaskedEmbedder):
     ----------
     mask_ratio : float
         Share of the patches that is hidden, at random; at least one is and one is not.
-    patch_size, embed_dim, depth, heads : int
+    patch_size, embed_dim, depth, num_heads : int
         As in :class:`embedlab.embedders.ViT`.
-    pool : str
+    global_pool : str
         What ``transform`` gives of a whole image: the ``"mean"`` of its patches' tokens, or the
         ``"cls"`` token.
     augment : bool or sequence of views
@@ -50,44 +60,33 @@ class MAE(MaskedEmbedder):
     normalising would blow up what little is in them.
     """
 
-    most_epochs, most_images = 70, 110_000
+    mask_ratio: float = 0.75
 
-    def __init__(
-        self,
-        mask_ratio: float = 0.75,
-        patch_size: int = 8,
-        embed_dim: int = 64,
-        depth: int = 4,
-        heads: int = 4,
-        pool: str = "mean",
-        augment: bool | tuple[View, ...] = True,
-        epochs: int | None = None,
-        batch_size: int = 64,
-        lr: float = 2e-3,
-        weight_decay: float = 0.05,
-        seed: int = 0,
-    ):
-        self.mask_ratio = mask_ratio
-        self.patch_size = patch_size
-        self.embed_dim = embed_dim
-        self.depth = depth
-        self.heads = heads
-        self.pool = pool
-        self.augment = augment
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.lr = lr
-        self.weight_decay = weight_decay
-        self.seed = seed
+    def _check_parameters(self):
+        super()._check_parameters()
+        check_masking(self)
 
-    def _n_out(self, channels):
-        return channels * self.patch_size**2
+    def _build(self, channels, n_out):
+        encoder = self._encoder(channels)
+        side, pixels = self.side // self.patch_size, channels * self.patch_size**2
+        predictor = Predictor(self.embed_dim, self.num_heads, side, pixels)
+        return nn.ModuleDict({"encoder": encoder, "predictor": predictor})
 
-    def _targets(self, encoder, steps):
-        return lambda x: to_patches(x, self.patch_size)
+    def _fit(self, X, y):
+        network = self._new_network(X.shape[1])
+        device, view = pick_device(), self._view()
+        images = as_tensor(X).to(device)
+        n_hidden = count_hidden(self.n_patches, self.mask_ratio)
 
-    def _error(self, guess, target):
-        return (guess - target).square().mean()
+        def loss(network, index, generator):
+            x = view(images[index], generator)
+            masks = random_masks(len(x), self.n_patches, n_hidden, generator)
+            seen, hidden = (places.to(device) for places in masks)
+            target = pick(to_patches(x, self.patch_size), hidden)
+            guess = predicted(network, x, seen, hidden)
+            return (guess.float() - target.float()).square().mean()  # bf16 is too coarse for it
+
+        self._train(network, loss, len(X), self._epochs(len(X), most=70, images=110_000))
 
     def rebuild(
         self, X, mask_ratio: float | None = None, seed: int = 0
@@ -109,9 +108,11 @@ class MAE(MaskedEmbedder):
             were hidden.
         """
         X = self._like_fitted(X)
-        n_hidden = self._n_hidden(self.mask_ratio if mask_ratio is None else mask_ratio)
+        n_hidden = count_hidden(
+            self.n_patches, self.mask_ratio if mask_ratio is None else mask_ratio
+        )
         generator = torch.Generator().manual_seed(int(seed))
-        masks = random_masks(len(X), self._n_patches, n_hidden, generator)
+        masks = random_masks(len(X), self.n_patches, n_hidden, generator)
 
         def fill(x, seen, hidden):
             guess = predicted(self.network_, x, seen, hidden).clamp(0, 1)
@@ -119,7 +120,7 @@ class MAE(MaskedEmbedder):
             return from_patches(patches, self.patch_size)
 
         rebuilt = in_batches(self.network_, fill, X, *(places.numpy() for places in masks))
-        flags = torch.zeros(len(X), self._n_patches, self.patch_size**2)
+        flags = torch.zeros(len(X), self.n_patches, self.patch_size**2)
         flags = _put(flags, masks[1], torch.ones(len(X), n_hidden, self.patch_size**2))
         return rebuilt, from_patches(flags, self.patch_size).bool().numpy()
 

@@ -1,13 +1,13 @@
 """SimCLR: of all the views in a batch, find the other view of the same image."""
 
-from __future__ import annotations
+from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 
-from embedlab.data.checks import check_range
+from embedlab.data.checks import above
 from embedlab.embedders.shared.contrastive import Contrastive
-from embedlab.training.augment import View
 
 
 def nt_xent(a: torch.Tensor, b: torch.Tensor, temperature: float) -> torch.Tensor:
@@ -41,6 +41,7 @@ def nt_xent(a: torch.Tensor, b: torch.Tensor, temperature: float) -> torch.Tenso
     return F.cross_entropy(logits, partner)
 
 
+@dataclass(eq=False, repr=False)
 class SimCLR(Contrastive):
     """A small convolutional encoder trained by NT-Xent on two views of each image.
 
@@ -80,33 +81,9 @@ class SimCLR(Contrastive):
     visual representations.
     """
 
-    def __init__(
-        self,
-        temperature: float = 0.5,
-        views: tuple[View, ...] | None = None,
-        layer: str = "encoder",
-        embed_dim: int = 128,
-        projection_dim: int | None = 64,
-        epochs: int | None = None,
-        batch_size: int = 128,
-        lr: float = 3e-3,
-        weight_decay: float = 1e-2,
-        seed: int = 0,
-    ):
-        self.temperature = temperature
-        self.views = views
-        self.layer = layer
-        self.embed_dim = embed_dim
-        self.projection_dim = projection_dim
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.lr = lr
-        self.weight_decay = weight_decay
-        self.seed = seed
+    temperature: float = 0.5
 
-    def _check(self, X):
-        check_range(self.temperature, "temperature", 0)
-        return super()._check(X)
+    limits: ClassVar = {"temperature": above(0)}
 
     def _loss(self, a, b):
         return nt_xent(a, b, self.temperature)

@@ -1,13 +1,13 @@
 """The triplet loss: an image is to be nearer to its other view than to a third image."""
 
-from __future__ import annotations
+from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 
-from embedlab.data.checks import check_range
+from embedlab.data.checks import above
 from embedlab.embedders.shared.contrastive import Contrastive
-from embedlab.training.augment import View
 
 
 def triplet_loss(a: torch.Tensor, b: torch.Tensor, margin: float) -> torch.Tensor:
@@ -45,6 +45,7 @@ def triplet_loss(a: torch.Tensor, b: torch.Tensor, margin: float) -> torch.Tenso
     return (positive[:, 0] - negative + margin).relu().mean()
 
 
+@dataclass(eq=False, repr=False)
 class Triplet(Contrastive):
     """The encoder of :class:`SimCLR`, trained by a triplet loss, by default without a head.
 
@@ -79,33 +80,10 @@ class Triplet(Contrastive):
     and clustering.
     """
 
-    def __init__(
-        self,
-        margin: float = 0.5,
-        views: tuple[View, ...] | None = None,
-        layer: str = "encoder",
-        embed_dim: int = 128,
-        projection_dim: int | None = None,
-        epochs: int | None = None,
-        batch_size: int = 128,
-        lr: float = 3e-3,
-        weight_decay: float = 1e-2,
-        seed: int = 0,
-    ):
-        self.margin = margin
-        self.views = views
-        self.layer = layer
-        self.embed_dim = embed_dim
-        self.projection_dim = projection_dim
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.lr = lr
-        self.weight_decay = weight_decay
-        self.seed = seed
+    margin: float = 0.5
+    projection_dim: int | None = None
 
-    def _check(self, X):
-        check_range(self.margin, "margin", 0, 4)
-        return super()._check(X)
+    limits: ClassVar = {"margin": above(0, 4)}
 
     def _loss(self, a, b):
         return triplet_loss(a, b, self.margin)

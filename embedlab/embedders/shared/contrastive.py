@@ -1,16 +1,13 @@
 """What contrastive embedders share: two views of each image, an encoder, a projection head."""
 
-from __future__ import annotations
+from dataclasses import KW_ONLY, dataclass
+from typing import ClassVar
 
-import copy
-
-import numpy as np
 import torch
 import torch.nn.functional as F
-from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from embedlab.data.checks import check_positive, check_side
+from embedlab.data.checks import check_positive, one_of, optional
 from embedlab.data.images import as_tensor
 from embedlab.embedders.shared.conv import ConvEncoder
 from embedlab.embedders.shared.network import NetworkEmbedder, as_views
@@ -22,49 +19,40 @@ from embedlab.training.augment import (
     Contrast,
     Elastic,
     Flip,
-    Greyscale,
+    Grayscale,
     Hue,
     ResizedCrop,
     Saturation,
     View,
 )
 from embedlab.training.device import pick_device
-from embedlab.training.loop import in_batches, seeded
+from embedlab.training.loop import in_batches
 
 LAYERS = ("encoder", "projection")
 
 # What another hand, another pen or another scanner would change, and the class would not.
-GREY_VIEWS = (
-    Affine(degrees=15, scale=0.2, shear=20, shift=0.08),
+GRAY_VIEWS = (
+    Affine(degrees=15, scale=0.2, shear=20, translate=0.08),
     Elastic(strength=0.1, points=5),
     Blur(sigma=3),
     Brightness(0.4),
     Contrast(0.4),
 )
 # What the SimCLR paper does to photographs: crop, mirror, and change the colours.
-COLOUR_VIEWS = (
+COLOR_VIEWS = (
     ResizedCrop(area=0.3),
     Flip(),
     Brightness(0.4),
     Contrast(0.4),
     Saturation(0.4),
     Hue(0.1),
-    Greyscale(0.2),
+    Grayscale(0.2),
 )
 
 
 def default_views(channels: int) -> tuple[View, ...]:
-    """The views for images of so many channels.
-
-    Parameters
-    ----------
-    channels : int
-
-    Returns
-    -------
-    tuple of views
-    """
-    return GREY_VIEWS if channels == 1 else COLOUR_VIEWS
+    """The views for images of so many channels: what changes digits, or photographs."""
+    return GRAY_VIEWS if channels == 1 else COLOR_VIEWS
 
 
 def alignment(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
@@ -132,11 +120,12 @@ class ProjectionHead(nn.Sequential):
         )
 
 
+@dataclass(eq=False, repr=False)
 class Contrastive(NetworkEmbedder):
     """An encoder trained so that two views of an image come near each other, and others do not.
 
-    A subclass sets the parameters and writes ``_loss(a, b)``, the loss of a batch of projected
-    views, both (N, D) and of length one, where row i of both belongs to image i.
+    A subclass writes ``_loss(a, b)``, the loss of a batch of projected views, both (N, D) and of
+    length one, where row i of both belongs to image i.
 
     Attributes
     ----------
@@ -146,49 +135,51 @@ class Contrastive(NetworkEmbedder):
         Means over each epoch, of the projected views.
     """
 
+    views: tuple[View, ...] | None = None
+    layer: str = "encoder"
+    embed_dim: int = 128
+    projection_dim: int | None = 64
+    _: KW_ONLY
+    batch_size: int = 128
+    lr: float = 3e-3
+    weight_decay: float = 1e-2
+
+    limits: ClassVar = {
+        "layer": one_of(*LAYERS),
+        "embed_dim": check_positive,
+        "projection_dim": optional(check_positive),
+    }
+    alone = "has nothing to contrast with"
+
     def _loss(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
         raise NotImplementedError
 
-    def _check(self, X: np.ndarray) -> tuple[View, ...]:
-        """The views, once every parameter is found to be in order."""
-        check_positive(self.embed_dim, "embed_dim")
-        if self.projection_dim is not None:
-            check_positive(self.projection_dim, "projection_dim")
-        self._check_training()
-        check_side(X)
-        self._check_layer()
-        size = min(self.batch_size, len(X))
-        if size < 2:
-            what = "batch_size=1" if self.batch_size == 1 else "X holds a single image, so a batch"
-            raise ValueError(f"{what} has nothing to contrast with: at least 2 are needed.")
-        if self.views is None:
-            return default_views(X.shape[1])
-        views = as_views(self.views, "views")
-        if not views:
-            raise ValueError(
-                f"views={self.views!r} must hold at least one view, such as "
-                "Affine(): two views that are the same image teach nothing."
-            )
-        return views
-
-    def _check_layer(self) -> None:
-        if self.layer not in LAYERS:
-            raise ValueError(f"layer={self.layer!r} must be one of {', '.join(LAYERS)}.")
+    def _check_parameters(self):
+        super()._check_parameters()
         network = getattr(self, "network_", None)
         no_head = isinstance(network["head"], nn.Identity) if network else not self.projection_dim
         if self.layer == "projection" and no_head:
             raise ValueError("layer='projection' needs a projection_dim in fit: there is no head.")
 
-    def _fit(self, X, y):
-        view = Compose(self._check(X))
-        with seeded(self.seed):
-            encoder = ConvEncoder(X.shape[1], self.embed_dim)
-            head = (
-                ProjectionHead(self.embed_dim, self.projection_dim)
-                if self.projection_dim
-                else nn.Identity()
+    def _views(self, channels: int) -> tuple[View, ...]:
+        """The views given, or the usual ones for so many channels."""
+        views = default_views(channels) if self.views is None else as_views(self.views, "views")
+        if not views:
+            raise ValueError(
+                f"views={self.views!r} must hold at least one view, such as Affine(): two views "
+                "that are the same image teach nothing."
             )
-        network = nn.ModuleDict({"encoder": encoder, "head": head})
+        return views
+
+    def _build(self, channels, n_out):
+        encoder = ConvEncoder(channels, self.embed_dim)
+        projected = self.projection_dim
+        head = ProjectionHead(self.embed_dim, projected) if projected else nn.Identity()
+        return nn.ModuleDict({"encoder": encoder, "head": head})
+
+    def _fit(self, X, y):
+        view = Compose(self._views(X.shape[1]))
+        network = self._new_network(X.shape[1])
         device = pick_device()
         images = as_tensor(X).to(device)
         watched = []
@@ -212,41 +203,8 @@ class Contrastive(NetworkEmbedder):
         self.alignment_curve_, self.uniformity_curve_ = curves.T.tolist()
 
     def _transform(self, X):
-        self._check_layer()
-
         def embed(batch):
             vectors = self.network_["encoder"](batch)
             return vectors if self.layer == "encoder" else self.network_["head"](vectors)
 
         return in_batches(self.network_, embed, X)
-
-    def at(self, layer: str) -> Contrastive:
-        """The same trained network, read before its projection head or after it.
-
-        Parameters
-        ----------
-        layer : str
-            ``"encoder"`` or ``"projection"``.
-
-        Returns
-        -------
-        Contrastive
-        """
-        check_is_fitted(self, "fit_seconds_")
-        other = copy.copy(self)
-        other.layer = layer
-        other._check_layer()
-        return other
-
-    def project(self, X) -> np.ndarray:
-        """Embed images by the projection head, whatever `layer` is.
-
-        Parameters
-        ----------
-        X : array-like of float, shape (N, C, 32, 32)
-
-        Returns
-        -------
-        ndarray of float32, shape (N, projection_dim)
-        """
-        return self.at("projection").transform(X)

@@ -1,12 +1,6 @@
 """The small convolutional encoder that the autoencoder, SimCLR and the triplet loss share."""
 
-from __future__ import annotations
-
 from torch import nn
-
-from embedlab.data.checks import check_positive, check_side
-from embedlab.embedders.base import Embedder
-from embedlab.training.loop import in_batches, seeded
 
 
 def conv(n_in: int, n_out: int) -> nn.Sequential:
@@ -45,26 +39,3 @@ class ConvEncoder(nn.Sequential):
             nn.ReLU(),
             nn.Flatten(),  # (N, embed_dim)
         )
-
-
-class RandomConv(Embedder):
-    """The encoder with its first, random weights: the control that has learned nothing.
-
-    Parameters
-    ----------
-    embed_dim : int
-    seed : int
-    """
-
-    def __init__(self, embed_dim: int = 128, seed: int = 0):
-        self.embed_dim = embed_dim
-        self.seed = seed
-
-    def _fit(self, X, y):
-        check_positive(self.embed_dim, "embed_dim")
-        check_side(X)
-        with seeded(self.seed):
-            self.network_ = ConvEncoder(X.shape[1], self.embed_dim).eval()
-
-    def _transform(self, X):
-        return in_batches(self.network_, self.network_, X)

@@ -1,14 +1,12 @@
 """What embedders of images and texts in one space share: naming, and finding."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np
 
-from embedlab.data.checks import check_positive, check_texts
+from embedlab.data.checks import check_captions, check_positive, check_texts
 from embedlab.embedders.base import Embedder
-from embedlab.search.exact import normalised, top_k
+from embedlab.search.exact import normalize, top_k
 
 
 class ImageTextEmbedder(Embedder):
@@ -20,6 +18,9 @@ class ImageTextEmbedder(Embedder):
     """
 
     supervision = "captions"
+
+    def _check_target(self, y, n):
+        return check_captions(y, n, type(self).__name__)
 
     def _texts(self, texts: list[str], name: str) -> np.ndarray:
         raise NotImplementedError
@@ -35,7 +36,7 @@ class ImageTextEmbedder(Embedder):
         -------
         ndarray of float32, shape (N, D)
         """
-        return normalised(self.transform(x))
+        return normalize(self.transform(x))
 
     def embed_text(self, texts: Sequence[str]) -> np.ndarray:
         """Texts as vectors of length one, in the space of the images.
@@ -57,7 +58,7 @@ class ImageTextEmbedder(Embedder):
 
     def _said(self, texts, name: str) -> np.ndarray:
         """Texts as vectors of length one; errors speak of `name`."""
-        return normalised(self._texts(check_texts(texts, name), name))
+        return normalize(self._texts(check_texts(texts, name), name))
 
     def zero_shot(self, x, prompts: Sequence[str] | Sequence[Sequence[str]]) -> np.ndarray:
         """How well each prompt goes with each image: a classifier made of words.
@@ -101,7 +102,7 @@ class ImageTextEmbedder(Embedder):
         flat = [p for i, group in enumerate(groups) for p in check_texts(group, f"prompts[{i}]")]
         vectors = self._said(flat, "prompts")
         start = np.cumsum([0, *map(len, groups[:-1])])
-        return normalised(np.add.reduceat(vectors, start, axis=0))
+        return normalize(np.add.reduceat(vectors, start, axis=0))
 
     def retrieve(self, queries, gallery, k: int = 5) -> np.ndarray:
         """What of the gallery is nearest to each query, by cosine.

@@ -1,49 +1,32 @@
 """What every embedder that trains a network shares: how long, how fast, from which seed."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
+from dataclasses import KW_ONLY, dataclass
+from typing import ClassVar
 
 import numpy as np
 from torch import nn
 
-from embedlab.data.checks import check_positive
+from embedlab.data.checks import check_positive, optional
 from embedlab.embedders.base import Embedder
 from embedlab.training.augment import Affine, Compose, View
 from embedlab.training.device import pick_budget, pick_device
-from embedlab.training.loop import train
+from embedlab.training.loop import seeded, train
 
 
 def as_views(views: View | Sequence[View], name: str) -> tuple[View, ...]:
-    """One view or several, as a tuple.
-
-    Parameters
-    ----------
-    views : view or sequence of views
-    name : str
-        Of the argument, for the message.
-
-    Returns
-    -------
-    tuple of views
-
-    Raises
-    ------
-    ValueError
-        For something that is no view.
-    """
+    """One view or several as a tuple; an error that speaks of `name` for what is no view."""
     found = tuple(views) if isinstance(views, Sequence) else (views,)
     if any(isinstance(view, type) or not callable(view) for view in found):
-        raise ValueError(
-            f"{name}={views!r} must hold views, such as embedlab.training.augment.Affine()."
-        )
+        raise ValueError(f"{name}={views!r} must hold views, such as embedlab.augment.Affine().")
     return found
 
 
+@dataclass(eq=False, repr=False)
 class NetworkEmbedder(Embedder):
     """An embedder whose ``_fit`` trains a network.
 
-    A subclass has the parameters `epochs`, `batch_size`, `lr`, `weight_decay` and `seed`.
+    A subclass writes ``_build(channels, n_out)``, the network with its first weights.
 
     Attributes
     ----------
@@ -53,10 +36,30 @@ class NetworkEmbedder(Embedder):
         Mean loss of each epoch.
     """
 
-    def _check_training(self) -> None:
-        if self.epochs is not None:
-            check_positive(self.epochs, "epochs")
-        check_positive(self.batch_size, "batch_size")
+    _: KW_ONLY
+    epochs: int | None = None
+    batch_size: int = 64
+    lr: float = 2e-3
+    weight_decay: float = 0.05
+    seed: int = 0
+
+    side = 32
+    limits: ClassVar = {"epochs": optional(check_positive), "batch_size": check_positive}
+    alone = ""  # what is wrong with a batch of one image, where something is
+
+    def _build(self, channels: int, n_out: int) -> nn.Module:
+        raise NotImplementedError
+
+    def _check(self, X: np.ndarray) -> None:
+        super()._check(X)
+        if self.alone and min(self.batch_size, len(X)) < 2:
+            what = "batch_size=1" if self.batch_size == 1 else "X holds a single image, so a batch"
+            raise ValueError(f"{what} {self.alone}: at least 2 are needed.")
+
+    def _new_network(self, channels: int, n_out: int = 10) -> nn.Module:
+        """The network with the first weights that `seed` gives."""
+        with seeded(self.seed):
+            return self._build(channels, n_out)
 
     def _view(self) -> View:
         """What `augment` stands for: a mild affine view, or the views given, or none."""
@@ -69,7 +72,7 @@ class NetworkEmbedder(Embedder):
         return self.epochs or pick_budget(pick_device()).epochs_for(n, most=most, images=images)
 
     def _train(self, network: nn.Module, loss: Callable, n: int, epochs: int) -> None:
-        """Train with :func:`train` on `n` images and keep what comes of it."""
+        """Train with :func:`embedlab.training.loop.train` on `n` images, keep what comes of it."""
         self.loss_curve_ = train(
             network,
             loss,
@@ -83,3 +86,30 @@ class NetworkEmbedder(Embedder):
             label=f"{type(self).__name__} seed {self.seed}",
         )
         self.network_ = network
+
+
+class LabelledNetwork(NetworkEmbedder):
+    """One that is taught to name the classes.
+
+    A subclass writes ``_logits(X)``, images (N, C, 32, 32) to (N, classes).
+
+    Attributes
+    ----------
+    classes_ : ndarray
+        Labels in the order of the output units.
+    """
+
+    supervision = "labels"
+
+    def predict(self, X) -> np.ndarray:
+        """The class of each image, by the network's own output layer.
+
+        Parameters
+        ----------
+        X : array-like of float, shape (N, C, 32, 32)
+
+        Returns
+        -------
+        ndarray, shape (N,)
+        """
+        return self.classes_[self._logits(X).argmax(axis=1)]

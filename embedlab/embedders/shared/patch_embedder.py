@@ -1,88 +1,70 @@
 """What ViT, MAE and data2vec share: the encoder, and all that can be read from it."""
 
-from __future__ import annotations
-
-import copy
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
-from sklearn.utils.validation import check_is_fitted
 
-from embedlab.data.checks import check_side
-from embedlab.data.images import SIDE
+from embedlab.data.checks import check_positive, one_of
 from embedlab.embedders.shared.network import NetworkEmbedder
-from embedlab.embedders.shared.transformer import ViTEncoder, check_encoder
+from embedlab.embedders.shared.transformer import POSITIONS, ViTEncoder
+from embedlab.training.augment import View
 from embedlab.training.loop import in_batches
 
 POOLS = ("cls", "mean")
 
 
+@dataclass(eq=False, repr=False)
 class PatchEmbedder(NetworkEmbedder):
     """What ViT, MAE and data2vec share: the encoder, and all that can be read from it.
 
-    A subclass has the parameters `patch_size`, `embed_dim`, `depth`, `heads` and `pool` of
-    :class:`ViTEncoder` and of ``transform``, and puts the trained :class:`ViTEncoder` into
-    ``network_["encoder"]``.
+    The trained :class:`ViTEncoder` is ``network_["encoder"]``.
     """
 
-    position = "learned"
+    patch_size: int = 8
+    embed_dim: int = 64
+    depth: int = 4
+    num_heads: int = 4
+    global_pool: str = "mean"
+    pos_embed: str = "learned"
+    augment: bool | tuple[View, ...] = True
 
-    def _check_patches(self, X: np.ndarray) -> None:
-        check_encoder(self.patch_size, self.embed_dim, self.depth, self.heads, self.position)
-        self._check_pool()
-        check_side(X, SIDE)
+    limits: ClassVar = {
+        **dict.fromkeys(("patch_size", "embed_dim", "depth", "num_heads"), check_positive),
+        "global_pool": one_of(*POOLS),
+        "pos_embed": one_of(*POSITIONS),
+    }
 
-    def _check_pool(self) -> None:
-        if self.pool not in POOLS:
-            raise ValueError(f"pool={self.pool!r} must be one of {', '.join(POOLS)}.")
+    def _check_parameters(self):
+        super()._check_parameters()
+        if self.side % self.patch_size:
+            raise ValueError(
+                f"patch_size={self.patch_size} does not divide the image's side of {self.side} "
+                "pixels: use 4, 8 or another that does."
+            )
+        if self.embed_dim % self.num_heads:
+            raise ValueError(f"num_heads={self.num_heads} must divide embed_dim={self.embed_dim}.")
+        if self.pos_embed == "sincos" and self.embed_dim % 4:
+            raise ValueError(f"embed_dim={self.embed_dim}: sincos positions need a multiple of 4.")
+
+    @property
+    def n_patches(self) -> int:
+        """Patches of an image."""
+        return (self.side // self.patch_size) ** 2
 
     def _encoder(self, channels: int) -> ViTEncoder:
         """A new encoder; drawn first from the seed, so it begins the same in every subclass."""
-        return ViTEncoder(
-            channels, self.patch_size, self.embed_dim, self.depth, self.heads, self.position
-        )
+        shape = self.patch_size, self.embed_dim, self.depth, self.num_heads, self.pos_embed
+        return ViTEncoder(channels, *shape)
 
     def _pooled(self, tokens: torch.Tensor) -> torch.Tensor:
         """Tokens (N, 1 + T, D) to one vector an image: the CLS token, or the patches' mean."""
-        return tokens[:, 0] if self.pool == "cls" else tokens[:, 1:].mean(dim=1)
+        return tokens[:, 0] if self.global_pool == "cls" else tokens[:, 1:].mean(dim=1)
 
     def _transform(self, X):
-        self._check_pool()
         encoder = self.network_["encoder"]
         return in_batches(encoder, lambda x: self._pooled(encoder(x)), X)
-
-    def at(self, pool: str) -> PatchEmbedder:
-        """The same trained network, read by another pooling.
-
-        Parameters
-        ----------
-        pool : str
-            ``"cls"`` or ``"mean"``.
-
-        Returns
-        -------
-        PatchEmbedder
-        """
-        check_is_fitted(self, "fit_seconds_")
-        other = copy.copy(self)
-        other.pool = pool
-        other._check_pool()
-        return other
-
-    def patch_embeddings(self, X) -> np.ndarray:
-        """Each patch on its own as a vector, before its position is added.
-
-        Parameters
-        ----------
-        X : array-like of float, shape (N, C, 32, 32)
-
-        Returns
-        -------
-        ndarray of float32, shape (N, T, embed_dim)
-            Row by row, T = (32 / patch_size) ** 2.
-        """
-        X, encoder = self._like_fitted(X), self.network_["encoder"]
-        return in_batches(encoder, encoder.embed, X)
 
     def tokens(self, X, layer: int | None = None) -> np.ndarray:
         """The tokens of a layer.
@@ -118,7 +100,7 @@ class PatchEmbedder(NetworkEmbedder):
 
         Returns
         -------
-        ndarray of float32, shape (N, layers, heads, tokens, tokens)
+        ndarray of float32, shape (N, layers, num_heads, tokens, tokens)
             Rows, the tokens that look, sum to one; CLS first.
         """
         X, encoder = self._like_fitted(X), self.network_["encoder"]

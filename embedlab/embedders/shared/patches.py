@@ -1,7 +1,5 @@
 """Images as patches, and where in the image each patch is."""
 
-from __future__ import annotations
-
 import torch
 
 
@@ -69,15 +67,5 @@ def sincos_positions(side: int, embed_dim: int) -> torch.Tensor:
 
 
 def pick(tokens: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
-    """Of each image its own choice of tokens.
-
-    Parameters
-    ----------
-    tokens : torch.Tensor, shape (N, T, D)
-    index : torch.Tensor of int64, shape (N, K)
-
-    Returns
-    -------
-    torch.Tensor, shape (N, K, D)
-    """
+    """Of each image its own choice (N, K) of its tokens (N, T, D): (N, K, D)."""
     return tokens.gather(1, index[:, :, None].expand(-1, -1, tokens.shape[2]))

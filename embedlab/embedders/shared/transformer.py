@@ -1,15 +1,12 @@
 """The plain transformer over patches that the ViT, MAE and data2vec share."""
 
-from __future__ import annotations
-
 import torch
 from torch import nn
 
-from embedlab.data.checks import check_positive
+from embedlab.data.images import SIDE
 from embedlab.embedders.shared.patches import sincos_positions
 
 POSITIONS = ("learned", "sincos", "none")
-SIDE = 32  # of the course's images
 
 
 class Attention(nn.Module):
@@ -20,17 +17,17 @@ class Attention(nn.Module):
     Vaswani et al. (2017), Attention is all you need.
     """
 
-    def __init__(self, embed_dim: int, heads: int):
+    def __init__(self, embed_dim: int, num_heads: int):
         super().__init__()
-        self.heads = heads
+        self.num_heads = num_heads
         self.qkv = nn.Linear(embed_dim, 3 * embed_dim)
         self.proj = nn.Linear(embed_dim, embed_dim)
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Tokens (N, T, D) to what they gathered, (N, T, D), and the weights, (N, heads, T, T)."""
+        """Tokens (N, T, D) to what they gathered, (N, T, D), and the weights, (N, num_heads, T, T)."""
         n, t, d = x.shape
-        qkv = self.qkv(x).reshape(n, t, 3, self.heads, d // self.heads)
-        query, key, value = qkv.permute(2, 0, 3, 1, 4)  # each (N, heads, T, D / heads)
+        qkv = self.qkv(x).reshape(n, t, 3, self.num_heads, d // self.num_heads)
+        query, key, value = qkv.permute(2, 0, 3, 1, 4)  # each (N, num_heads, T, D / num_heads)
         weights = (query @ key.transpose(2, 3) / key.shape[3] ** 0.5).softmax(dim=3)
         gathered = (weights @ value).transpose(1, 2).reshape(n, t, d)
         return self.proj(gathered), weights
@@ -39,58 +36,20 @@ class Attention(nn.Module):
 class Block(nn.Module):
     """Tokens look at each other, then each thinks for itself; both are added to what was there."""
 
-    def __init__(self, embed_dim: int, heads: int):
+    def __init__(self, embed_dim: int, num_heads: int):
         super().__init__()
         self.norm1 = nn.LayerNorm(embed_dim, eps=1e-6)
-        self.attn = Attention(embed_dim, heads)
+        self.attn = Attention(embed_dim, num_heads)
         self.norm2 = nn.LayerNorm(embed_dim, eps=1e-6)
         self.mlp = nn.Sequential(
             nn.Linear(embed_dim, 4 * embed_dim), nn.GELU(), nn.Linear(4 * embed_dim, embed_dim)
         )
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Tokens (N, T, D) to tokens, and the attention weights (N, heads, T, T)."""
+        """Tokens (N, T, D) to tokens, and the attention weights (N, num_heads, T, T)."""
         gathered, weights = self.attn(self.norm1(x))
         x = x + gathered
         return x + self.mlp(self.norm2(x)), weights
-
-
-def divisors(n: int) -> str:
-    """The whole numbers that divide `n`, as words for a message."""
-    found = [str(i) for i in range(1, n + 1) if n % i == 0]
-    return f"{', '.join(found[:-1])} or {found[-1]}"
-
-
-def check_encoder(
-    patch_size: int, embed_dim: int, depth: int, heads: int, position: str, side: int = SIDE
-) -> None:
-    """Raise ValueError, with the values that would work, unless such an encoder can be built.
-
-    Parameters
-    ----------
-    patch_size, embed_dim, depth, heads, position, side
-        See :class:`ViTEncoder`.
-    """
-    for name, value in (
-        ("patch_size", patch_size),
-        ("embed_dim", embed_dim),
-        ("depth", depth),
-        ("heads", heads),
-    ):
-        check_positive(value, name)
-    if side % patch_size:
-        raise ValueError(
-            f"patch_size={patch_size} does not divide the image's side of {side} pixels: "
-            f"use {divisors(side)}."
-        )
-    if embed_dim % heads:
-        raise ValueError(
-            f"heads={heads} does not divide embed_dim={embed_dim}: use {divisors(embed_dim)}."
-        )
-    if position not in POSITIONS:
-        raise ValueError(f"position={position!r} must be one of {', '.join(POSITIONS)}.")
-    if position == "sincos" and embed_dim % 4:
-        raise ValueError(f"embed_dim={embed_dim}: sincos positions need a multiple of 4.")
 
 
 class ViTEncoder(nn.Module):
@@ -100,9 +59,9 @@ class ViTEncoder(nn.Module):
     ----------
     channels : int
         Of the images.
-    patch_size, embed_dim, depth, heads : int
+    patch_size, embed_dim, depth, num_heads : int
         Side of a patch in pixels, length of a token, number of blocks, attention heads in each.
-    position : str
+    pos_embed : str
         ``"learned"``, ``"sincos"`` or ``"none"``.
     side : int
         Of the images, in pixels.
@@ -118,24 +77,23 @@ class ViTEncoder(nn.Module):
         patch_size: int = 8,
         embed_dim: int = 64,
         depth: int = 4,
-        heads: int = 4,
-        position: str = "learned",
+        num_heads: int = 4,
+        pos_embed: str = "learned",
         side: int = SIDE,
     ):
-        check_encoder(patch_size, embed_dim, depth, heads, position, side)
         super().__init__()
-        self.shape = (channels, patch_size, embed_dim, depth, heads, position, side)
+        self.shape = (channels, patch_size, embed_dim, depth, num_heads, pos_embed, side)
         grid = side // patch_size
         self.patch_embed = nn.Conv2d(channels, embed_dim, patch_size, stride=patch_size)
         self.cls_token = nn.Parameter(nn.init.trunc_normal_(torch.empty(1, 1, embed_dim), std=0.02))
-        pos_embed = torch.zeros(1, 1 + grid**2, embed_dim)  # CLS first
-        if position == "learned":
-            self.pos_embed = nn.Parameter(nn.init.trunc_normal_(pos_embed, std=0.02))
+        places = torch.zeros(1, 1 + grid**2, embed_dim)  # CLS first
+        if pos_embed == "learned":
+            self.pos_embed = nn.Parameter(nn.init.trunc_normal_(places, std=0.02))
         else:
-            if position == "sincos":
-                pos_embed[0, 1:] = sincos_positions(grid, embed_dim)
-            self.register_buffer("pos_embed", pos_embed)
-        self.blocks = nn.ModuleList(Block(embed_dim, heads) for _ in range(depth))
+            if pos_embed == "sincos":
+                places[0, 1:] = sincos_positions(grid, embed_dim)
+            self.register_buffer("pos_embed", places)
+        self.blocks = nn.ModuleList(Block(embed_dim, num_heads) for _ in range(depth))
         self.norm = nn.LayerNorm(embed_dim, eps=1e-6)
 
     def embed(self, x: torch.Tensor) -> torch.Tensor:
@@ -155,7 +113,7 @@ class ViTEncoder(nn.Module):
 
         Returns
         -------
-        (list of torch.Tensor (N, 1 + K, D), list of torch.Tensor (N, heads, 1 + K, 1 + K))
+        (list of torch.Tensor (N, 1 + K, D), list of torch.Tensor (N, num_heads, 1 + K, 1 + K))
             What enters the first block and what leaves each; the attention weights of each.
         """
         tokens, weights = [self._with_cls(placed)], []
