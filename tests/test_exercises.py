@@ -13,10 +13,27 @@ from embedlab.lessons.exercises import Exercise, alike, all_exercises, exercise,
 
 EXERCISES = all_exercises()
 WRONG = [(e, i) for e in EXERCISES.values() for i in range(len(e.answers))]
-IN_PLACE = {  # right but for that
-}
+IN_PLACE = {}  # right but for that, by name
 NUMPY_ONLY = {"02-cut-the-head"}  # the task asks for a NumPy array
 each = pytest.mark.parametrize("e", EXERCISES.values(), ids=EXERCISES)
+
+
+def in_place(name: str):
+    """Register a right answer that changes what it is given."""
+    return lambda answer: IN_PLACE.setdefault(name, answer)
+
+
+@in_place("01-pca")
+def _(X, n_components):
+    X -= X.mean(axis=0)
+    return X @ np.linalg.svd(X, full_matrices=False)[2][:n_components].T
+
+
+@in_place("02-wrong-labels")
+def _(y, share, rng):
+    chosen = rng.permutation(len(y))[: round(share * len(y))]
+    y[chosen] = (y[chosen] + rng.integers(1, 10, len(chosen))) % 10
+    return y
 
 
 def stub(e: Exercise):
@@ -131,9 +148,9 @@ def test_three_hints_and_at_least_three_wrong_answers_in_at_most_fifty_lines(e):
 
 
 def lines(e: Exercise) -> int:
-    """Lines of an exercise's table and of what it names, without what another exercise shares."""
+    """Lines of an exercise's table and of what it names, without what another one names too."""
     file = Path(inspect.getsourcefile(e.solution))
-    parts, reach = {}, {}
+    parts = {}
     for node in ast.parse(file.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             parts[node.name] = node
@@ -151,6 +168,7 @@ def lines(e: Exercise) -> int:
     module = vars(inspect.getmodule(e.solution))
     reach = {v.name: named(k) for k, v in module.items() if isinstance(v, Exercise)}
     shared = set().union(*(r for name, r in reach.items() if name != e.name))
+    shared -= {e.solution.__name__}
     return sum(n.end_lineno - n.lineno + 1 for k, n in parts.items() if k in reach[e.name] - shared)
 
 
