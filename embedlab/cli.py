@@ -1,12 +1,8 @@
 """The command ``embedlab``; what the make targets do, for those without make."""
 
-from __future__ import annotations
-
 import os
-import platform
 import subprocess
 import sys
-from importlib import metadata
 from pathlib import Path
 from typing import Annotated
 
@@ -14,11 +10,15 @@ import typer
 
 from embedlab.course.stopping import stoppable
 from embedlab.settings import (
-    REFERENCE,
+    CHECKOUT,
+    HOME,
+    NOTEBOOKS,
+    PACKAGE,
     ROOT,
+    STARTED,
+    make_folders_absolute,
     use_reference_arithmetic,
     wanted_dataset,
-    wanted_threads,
 )
 
 app = typer.Typer(
@@ -32,18 +32,13 @@ Dataset = Annotated[
     typer.Option(help="digits, photo-crops, faces, fashion-mnist, cifar10 or folder:PATH."),
 ]
 Jobs = Annotated[int | None, typer.Option(min=1, help="How many at a time; default one a core.")]
-
-SHOWN_VERSIONS = (
-    "embedlab torch torchvision transformers timm scikit-learn numpy jupyterlab nbval".split()
-)
+Only = Annotated[str | None, typer.Option(help="One lesson, by its number: 02.")]
+MORE_WORDS = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 
 @app.callback()
 def _prepare() -> None:
-    # Kernels start in notebooks/: a relative folder must mean the same there as here.
-    for name in ("EMBEDLAB_DATA", "TORCH_HOME", "HF_HOME"):
-        if os.environ.get(name):
-            os.environ[name] = str(Path(os.environ[name]).expanduser().resolve())
+    make_folders_absolute()
     try:
         use_reference_arithmetic()  # for this process and for those that it starts
     except ValueError as error:
@@ -55,6 +50,29 @@ def _fail(message: object) -> typer.Exit:
     return typer.Exit(2)
 
 
+def _need_lessons() -> None:
+    if not (STARTED or CHECKOUT):
+        raise _fail("no lessons here: `embedlab start FOLDER` lays them into a folder; go there.")
+
+
+def _need_checkout(command: str) -> None:
+    if not CHECKOUT or STARTED:
+        raise _fail(f"{command} is for the course's own code and tests: run it in their checkout.")
+
+
+@app.command()
+def start(folder: Annotated[Path, typer.Argument(help="New, or one that was started.")]) -> None:
+    """Put the lessons into a folder, or bring them up to date; one that you edited is kept."""
+    from embedlab.course.start import lay_lessons
+
+    try:
+        for line in lay_lessons(folder):
+            typer.echo(line)
+    except OSError as error:
+        raise _fail(error) from error
+    typer.echo(f"Ready: cd {folder}, then `embedlab lab` opens the first lesson.")
+
+
 @app.command()
 def doctor(
     adopt: Annotated[
@@ -62,55 +80,21 @@ def doctor(
     ] = False,
 ) -> None:
     """Say what is installed, what this machine has, and which command gets what is missing."""
-    from joblib import cpu_count
+    from embedlab.course import doctor as module
 
-    from embedlab.data.download import manifest, missing
-    from embedlab.data.load import EMBEDDED
-    from embedlab.embedders.text import minilm_folder
-    from embedlab.settings import data_home, offline
-    from embedlab.training.device import pick_budget, pick_device, set_threads
-    from embedlab.training.fingerprint import differing, fingerprint, software, stored, write
-
-    typer.echo(f"python {platform.python_version()} on {platform.system()} {platform.machine()}")
-    for package in SHOWN_VERSIONS:
-        try:
-            typer.echo(f"{package} {metadata.version(package)}")
-        except metadata.PackageNotFoundError:
-            typer.echo(f"{package} MISSING: pip install -r requirements.txt")
-    device = pick_device()
-    typer.echo(f"\ndevice {device}: {pick_budget(device).name} budget")
-    typer.echo(f"cores {cpu_count()}, threads a lesson {wanted_threads()}")
-    set_threads()
     if adopt:
-        if any(os.environ.get(k) != v for k, v in REFERENCE.items()) or wanted_threads() != 1:
-            raise _fail("--adopt needs the reference arithmetic and one thread.")
-        write()
-    typer.echo(f"arithmetic {fingerprint()}: {'not ' if differing() else ''}the book's")
-    book = stored()["software"]
-    others = [f"{k} {v}, the book's is {book[k]}" for k, v in software().items() if v != book[k]]
-    why = ["the same in every operation", f"differs in {', '.join(differing())}"][bool(differing())]
-    typer.echo("  " + "; ".join([why, *others]))
-    typer.echo(f"\ndata folder {data_home()}{' (offline)' if offline() else ''}")
-    for name in EMBEDDED:
-        typer.echo(f"  {name}: embedded, always there")
-    for name in manifest():
-        absent = missing(name)
-        size = sum(entry["bytes"] for entry in absent) / 1e6
-        typer.echo(
-            f"  {name}: "
-            + (f"MISSING, {size:.0f} MB: embedlab fetch {name}" if absent else "present")
-        )
-    try:
-        minilm_folder()
-        typer.echo("  MiniLM sentence weights: present")
-    except OSError as error:
-        typer.echo(f"  MiniLM sentence weights: MISSING. {error}")
+        _need_checkout("doctor --adopt")
+        try:
+            module.adopt()
+        except ValueError as error:
+            raise _fail(error) from error
+    module.report()
 
 
 @app.command()
 def course(
     dataset: Dataset = None,
-    only: Annotated[str | None, typer.Option(help="One lesson, by its number: 02.")] = None,
+    only: Only = None,
     jobs: Jobs = None,
     claims: Annotated[bool, typer.Option("--claims", help="Print each with its interval.")] = False,
     strict: Annotated[
@@ -118,10 +102,11 @@ def course(
     ] = False,
 ) -> None:
     """Run the lessons, then show the scoreboard, the claims and where the pages are."""
+    _need_lessons()
     dataset = dataset or wanted_dataset()
     if dataset == "faces":
         raise _fail("faces has two classes, and the lessons need at least five.")
-    if dataset and dataset.startswith("folder:"):  # kernels start in notebooks/
+    if dataset and dataset.startswith("folder:"):  # kernels start where the lessons are
         dataset = f"folder:{Path(dataset.removeprefix('folder:')).expanduser().resolve()}"
     with stoppable():
         from embedlab.course.run import run_course
@@ -198,7 +183,7 @@ def evidence(
                     typer.echo(f"  NOT RUN. {error}", err=True)
                 else:
                     done.append((name, where))
-                    typer.echo(f"  written to {path.relative_to(ROOT)}")
+                    typer.echo(f"  written to {path.relative_to(HOME)}")
         for name, where in done:  # not before all is done: who stops the last keeps the first
             forget(name, where, only or None)
     if refused:
@@ -208,6 +193,7 @@ def evidence(
 @app.command()
 def checkpoint() -> None:
     """Train the CLIP, prior and painter of lesson 06b anew and store them: some ten minutes."""
+    _need_checkout("checkpoint")
     from embedlab.lessons.lesson_06b.experiments import make_checkpoint
     from embedlab.training.device import set_threads
 
@@ -227,17 +213,17 @@ def scoreboard(
 
     from embedlab.course import readme as report
     from embedlab.measure.scoreboard import stored_rows
-    from embedlab.settings import RESULTS
-    from embedlab.show.tables import rich_table
+    from embedlab.show.tables import numbers, rich_table
 
-    rows = list(stored_rows(dataset).values())
+    rows = numbers(stored_rows(dataset).values())
     if not rows:
-        stored = sorted(p.parent.name for p in RESULTS.glob("*/scoreboard.json"))
+        stored = sorted(p.parent.name for p in (ROOT / "results").glob("*/scoreboard.json"))
         raise _fail(
             f"no stored scoreboard for {dataset!r}. Stored: {', '.join(stored)}. "
             f"`embedlab evidence scoreboard --dataset {dataset}` makes one."
         )
     if readme:
+        _need_checkout("scoreboard --readme")
         report.write_readme()
         typer.echo("README.md: the scoreboard is up to date")
     elif markdown:
@@ -246,15 +232,16 @@ def scoreboard(
         Console().print(rich_table(rows, dataset))
 
 
-@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+@app.command(context_settings=MORE_WORDS)
 def test(context: typer.Context) -> None:
     """Lint, then run the unit tests and every lesson under nbval. Extra words go to pytest."""
+    _need_checkout("test")
     with stoppable():
         from embedlab.course.run import STRIP
 
         # The stored outputs are those of the embedded data on a CPU.
         environment = {**os.environ, "EMBEDLAB_DEVICE": "cpu"}
-        for name in ("EMBEDLAB_DATASET", "EMBEDLAB_RECORD", "EMBEDLAB_THREADS"):
+        for name in ("EMBEDLAB_DATASET", "EMBEDLAB_THREADS"):
             environment.pop(name, None)
         notebooks = sorted(str(p.relative_to(ROOT)) for p in (ROOT / "notebooks").glob("*.ipynb"))
         steps = [
@@ -277,28 +264,26 @@ def test(context: typer.Context) -> None:
                 raise typer.Exit(status)
 
 
-@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+@app.command(context_settings=MORE_WORDS)
 def lab(context: typer.Context) -> None:
     """Open JupyterLab at the first lesson. Extra words go to jupyter lab."""
-    first = "notebooks/00_start_here.ipynb"  # relative to the root folder of the file browser
-    quiet = str(
-        Path(__file__).parent / "course" / "templates" / "jupyter"
-    )  # no pop-up about Jupyter news
+    _need_lessons()
+    first = (NOTEBOOKS / "00_start_here.ipynb").relative_to(HOME).as_posix()
+    quiet = str(PACKAGE / "course" / "templates" / "jupyter")  # no pop-up about Jupyter news
     path = os.pathsep.join(filter(None, [quiet, os.environ.get("JUPYTER_CONFIG_PATH")]))
-    root = f"--ServerApp.root_dir={ROOT}"
-    command = [sys.executable, "-m", "jupyterlab", root, first, *context.args]
+    command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={HOME}", first]
+    environment = {**os.environ, "JUPYTER_CONFIG_PATH": path}
     try:
-        done = subprocess.run(command, cwd=ROOT, env={**os.environ, "JUPYTER_CONFIG_PATH": path})
+        done = subprocess.run([*command, *context.args], cwd=HOME, env=environment)
     except KeyboardInterrupt:
         raise typer.Exit(0) from None
     raise typer.Exit(done.returncode)
 
 
 @app.command()
-def refresh(
-    only: Annotated[str | None, typer.Option(help="One lesson, by its number: 02.")] = None,
-) -> None:
+def refresh(only: Only = None) -> None:
     """Execute the committed notebooks in place, for those who edit them."""
+    _need_checkout("refresh")
     from embedlab.course.run import lessons
     from embedlab.course.run import refresh as execute
 
@@ -318,13 +303,14 @@ def refresh(
 
 @app.command()
 def calibrate(
-    only: Annotated[str | None, typer.Option(help="One lesson, by its number: 02.")] = None,
+    only: Only = None,
     check: Annotated[
         bool, typer.Option(help="Ten runs that the limits have not seen must stay within them.")
     ] = False,
     jobs: Jobs = None,
 ) -> None:
     """Measure how far honest runs on other machines lie apart, for machines unlike the book's."""
+    _need_checkout("calibrate")
     from embedlab.course.calibrate import calibrate as run
     from embedlab.course.run import lessons
 
@@ -344,6 +330,7 @@ def mutants(
     jobs: Jobs = None,
 ) -> None:
     """Break the course on purpose, in a copy, and show that its tests notice each time."""
+    _need_checkout("mutants")
     sys.path.insert(0, str(ROOT))  # the tests are beside the package, not in it
     from tests.mutants import run_all
 
@@ -357,6 +344,7 @@ def anywhere(
     whole: Annotated[bool, typer.Option(help="More lessons, on the Intel one: hours.")] = False,
 ) -> None:
     """Show that emulated processors, Intel and AMD, give the same numbers to the last digit."""
+    _need_checkout("anywhere")
     sys.path.insert(0, str(ROOT))
     from tests.anywhere import run_all
 

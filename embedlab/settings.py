@@ -1,5 +1,10 @@
 """Everything that a variable named ``EMBEDLAB_...`` sets, the folders, the reference arithmetic.
 
+What came with the package is read from its checkout or, where it was installed from a wheel, from
+``embedlab/book``, which setup.py puts there. What it writes (downloads, ``build/``, new results)
+goes to the folder that ``embedlab start`` made, where the current folder is in one; else to the
+checkout; else to the current folder.
+
 The reference arithmetic are five variables that make NumPy and torch use the same code on any PC.
 They only count where they are set before NumPy and torch are loaded, so this module loads neither.
 """
@@ -9,13 +14,44 @@ import os
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-RESULTS = ROOT / "results"
+PACKAGE = Path(__file__).resolve().parent
+CHECKOUT = None if (PACKAGE / "book").is_dir() else PACKAGE.parent
+ROOT = CHECKOUT or PACKAGE / "book"  # what came with the package: only read
+RECEIPT = ".embedlab.json"  # in a folder that `embedlab start` made: what it has laid there
+
+
+def _started(here: Path) -> Path | None:
+    """The folder that ``embedlab start`` made, where `here` is that or is in it."""
+    for folder in (here, *here.parents):
+        if folder == CHECKOUT:
+            return None
+        if os.path.isfile(folder / RECEIPT):
+            return folder
+    return None
+
+
+STARTED = _started(Path.cwd())
+HOME = STARTED or CHECKOUT or Path.cwd()  # where things are written
+NOTEBOOKS = STARTED or ROOT / "notebooks"
+RESULTS = HOME / "results"
+
+
+def stored_results(dataset: str, name: str) -> Path:
+    """The results of an experiment: those that were measured here, or else the book's."""
+    mine = RESULTS / dataset / f"{name}.json"
+    return mine if mine.is_file() else ROOT / "results" / dataset / f"{name}.json"
 
 
 def data_home() -> Path:
-    """Folder of the downloaded data: ``EMBEDLAB_DATA``, or the course's own ``data/``."""
-    return Path(os.environ.get("EMBEDLAB_DATA") or ROOT / "data").expanduser().resolve()
+    """Folder of the downloaded data: ``EMBEDLAB_DATA``, or ``data/`` where things are written."""
+    return Path(os.environ.get("EMBEDLAB_DATA") or HOME / "data").expanduser().resolve()
+
+
+def make_folders_absolute() -> None:
+    """Let a relative folder mean the same in kernels, which start where the lessons are."""
+    for name in ("EMBEDLAB_DATA", "TORCH_HOME", "HF_HOME"):
+        if os.environ.get(name):
+            os.environ[name] = str(Path(os.environ[name]).expanduser().resolve())
 
 
 def offline() -> bool:
@@ -39,11 +75,6 @@ def wanted_threads() -> int:
 def wanted_dataset() -> str:
     """``EMBEDLAB_DATASET``, the image set that takes the place of each lesson's own; or empty."""
     return os.environ.get("EMBEDLAB_DATASET", "")
-
-
-def record_file() -> str:
-    """``EMBEDLAB_RECORD``, the file that a run writes what it found to; or empty."""
-    return os.environ.get("EMBEDLAB_RECORD", "")
 
 
 # Kernels for AVX2, which nearly every x86-64 PC since 2013 has. Left alone, each library picks

@@ -85,7 +85,7 @@ def test_wrong_words_are_named(words, said):
 
 def test_scoreboard():
     assert "kernel LDA" in invoke("scoreboard").output
-    assert "| kernel LDA | yes | 9 |" in invoke("scoreboard", "--markdown").output
+    assert "| kernel LDA | labels | 9 |" in invoke("scoreboard", "--markdown").output
 
 
 def test_readme_shows_the_stored_scoreboard():
@@ -150,8 +150,8 @@ from pathlib import Path
 from embedlab import cli
 from embedlab.course import run as course
 signal.signal(signal.SIGINT, signal.default_int_handler)
-cli.ROOT = course.ROOT = Path(sys.argv[1])
-course.NOTEBOOKS = course.ROOT / "notebooks"
+cli.ROOT = course.HOME = Path(sys.argv[1])
+course.NOTEBOOKS = course.HOME / "notebooks"
 cli.app(sys.argv[2:])
 """
 SLOW = """import os

@@ -11,6 +11,7 @@ from rich.console import Console
 from embedlab.course import run as course
 from embedlab.measure.scoreboard import stored_rows
 from embedlab.measure.verdicts import Verdict
+from embedlab.show.tables import numbers, rich_table
 
 
 def write(folder, name, *sources, printed="fine\n", **metadata):
@@ -28,15 +29,14 @@ def small_course(tmp_path, monkeypatch):
     notebooks.mkdir()
     (notebooks / "glossary.md").write_text("# Glossary\n")
     claim = (
-        "from embedlab.measure.verdicts import record\n"
-        "record('claim', id='C0', text='said', value=0.1, low=0.05, high=0.15, margin=0.02,"
-        " verdict='holds', expected={expected!r})"
+        "from embedlab.measure.verdicts import Verdict\n"
+        "display(Verdict('C0', 'said', 0.1, 0.05, 0.15, 0.02, 'holds', {expected!r}))"
     )
     write(notebooks, "00_good", claim.format(expected="holds"), "print('fine')")
     write(notebooks, "01_bad", "print('before')", "1 / 0", "print('after')")
     write(notebooks, "02_changed", claim.format(expected="fails"), "print('fine')")
     monkeypatch.setattr(course, "NOTEBOOKS", notebooks)
-    monkeypatch.setattr(course, "ROOT", tmp_path)
+    monkeypatch.setattr(course, "HOME", tmp_path)
     return tmp_path
 
 
@@ -146,8 +146,8 @@ def test_claims_are_counted_by_id_or_listed_with_intervals():
 
 def test_the_scoreboard_takes_a_line_a_method():
     rows = list(stored_rows().values())
-    lines = printed(course.rich_table(rows, "digits")).splitlines()
-    assert len(lines) == len(rows) + 1
+    lines = printed(rich_table(numbers(rows), "digits")).splitlines()
+    assert len(lines) == len(rows) + 2  # the last says what the marks are
     assert all("…" not in line for line in lines)
     best = max(rows, key=lambda row: row.map.value).map
     assert lines[1].endswith(f"{best.value:.2f} {best.low:.2f}–{best.high:.2f}".replace("0.", "."))
@@ -156,7 +156,7 @@ def test_the_scoreboard_takes_a_line_a_method():
 def test_the_end_of_the_whole_course_fits_two_screens():
     """Every stored row, 24 claim ids, three changed verdicts, other last digits."""
     run = course.Run(Path("00_all.ipynb"), nbformat.v4.new_notebook(), differing=12)
-    run.rows = list(stored_rows().values())
+    run.rows = [{**row, "seeds": 1} for row in numbers(stored_rows().values())]
     run.claims = [
         Verdict(f"C{i}", "long " * 20, 0.1, 0.05, 0.15, 0.02, "holds", "fails" if i < 3 else None)
         for i in range(24)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -23,12 +22,11 @@ from rich.text import Text
 from embedlab.course.compare import differs
 from embedlab.course.pages import _write_whole, export
 from embedlab.course.stopping import pool
-from embedlab.measure.scoreboard import Row, stored_rows
-from embedlab.measure.verdicts import VERDICTS, Verdict
-from embedlab.settings import ROOT
+from embedlab.measure.scoreboard import stored_rows
+from embedlab.measure.verdicts import NUMBERS, VERDICTS, Verdict
+from embedlab.settings import HOME, NOTEBOOKS
 from embedlab.show.tables import _one_line, rich_table
 
-NOTEBOOKS = ROOT / "notebooks"
 CELL_TIMEOUT = 600  # seconds
 STRIP = ("--keep-output", "--keep-count", "--keep-id")  # nbval needs the counts
 
@@ -61,7 +59,7 @@ class Run:
     error: str = ""
     differing: int = 0
     claims: list[Verdict] = field(default_factory=list)
-    rows: list[Row] = field(default_factory=list)
+    rows: list[dict] = field(default_factory=list)
 
     @property
     def code(self) -> list[nbformat.NotebookNode]:
@@ -105,7 +103,7 @@ def lessons(only: str | None = None) -> list[Path]:
     ValueError
         Where no notebook's name begins so.
     """
-    found = sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))
+    found = sorted(p for p in NOTEBOOKS.glob("[0-9]*.ipynb") if "." not in p.stem)
     numbered = [path for path in found if lesson_number(path) == only]
     chosen = numbered or [path for path in found if path.name.startswith(only or "")]
     if not chosen:
@@ -126,28 +124,15 @@ def _client(notebook, path: Path) -> NotebookClient:
     )
 
 
-def run_lesson(path: Path, folder: Path, environment: dict[str, str], tick) -> Run:
-    """Execute a copy of a notebook; what it claims and scores is recorded below `folder`.
+def run_lesson(path: Path, environment: dict[str, str], tick) -> Run:
+    """Execute a copy of a notebook, its kernel in `environment`.
 
-    Parameters
-    ----------
-    path : pathlib.Path
-    folder : pathlib.Path
-    environment : dict of str to str
-        Of the lesson's kernel.
-    tick : callable
-        Called with the :class:`Run` after each quarter of the cells but the last.
-
-    Returns
-    -------
-    Run
+    `tick` is called with the :class:`Run` after each quarter of the cells but the last.
     """
     run, start = Run(path, nbformat.read(path, as_version=4)), time.perf_counter()
     stored, n = [cell.outputs for cell in run.code], len(run.code)
     for cell in run.code:  # below a failing cell the page must not show what was stored
         cell.outputs, cell.execution_count = [], None
-    log = folder / f"{path.stem}.jsonl"
-    log.unlink(missing_ok=True)
 
     def executed(cell, cell_index, execute_reply):
         run.done += 1
@@ -158,7 +143,7 @@ def run_lesson(path: Path, folder: Path, environment: dict[str, str], tick) -> R
     client = _client(run.notebook, path)
     client.on_cell_executed = executed
     try:
-        client.execute(env={**environment, "EMBEDLAB_RECORD": str(log), "TQDM_DISABLE": "1"})
+        client.execute(env={**environment, "TQDM_DISABLE": "1"})
         run.differing = sum(
             differs(old, cell.outputs)
             for old, cell in zip(stored, run.code, strict=True)
@@ -169,13 +154,16 @@ def run_lesson(path: Path, folder: Path, environment: dict[str, str], tick) -> R
     except Exception as error:  # a dead kernel or a time-out: this lesson's failure, not the run's
         run.error = f"cell {run.done + 1} of {n}: {type(error).__name__}: {error}"
     run.seconds = time.perf_counter() - start
-    for line in log.read_text(encoding="utf-8").splitlines() if log.is_file() else []:
-        entry = json.loads(line)
-        if entry.pop("kind") == "claim":
-            run.claims.append(Verdict(**entry))
-        else:
-            run.rows.append(Row.from_dict(entry))
+    run.claims = [Verdict(**entry) for entry in shown(run.notebook, "claims")]
+    run.rows = shown(run.notebook, "rows")
     return run
+
+
+def shown(notebook: nbformat.NotebookNode, kind: str) -> list[dict]:
+    """The ``"claims"`` or the ``"rows"`` that the outputs of a notebook's cells show."""
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    numbers = [output.get("data", {}).get(NUMBERS, {}) for output in outputs]
+    return [entry for found in numbers for entry in found.get(kind, [])]
 
 
 def refresh(path: Path) -> None:
@@ -235,7 +223,7 @@ def run_course(
         Says what was done. No further lesson is begun, but kernels are left to the caller to end.
     """
     console, paths = Console(), lessons(only)
-    folder = ROOT / "build" / "course" / (dataset or "embedded").replace(":", "_").replace("/", "_")
+    folder = HOME / "build" / "course" / (dataset or "embedded").replace(":", "_").replace("/", "_")
     pages = folder / "html"
     pages.mkdir(parents=True, exist_ok=True)
     glossary = nbformat.v4.new_markdown_cell((NOTEBOOKS / "glossary.md").read_text("utf-8"))
@@ -250,7 +238,7 @@ def run_course(
     runs: dict[Path, Run] = {}
     with pool(jobs) as threads:
         try:
-            left = {threads.submit(run_lesson, path, folder, environment, tick) for path in paths}
+            left = {threads.submit(run_lesson, path, environment, tick) for path in paths}
             while left:  # on Windows no Ctrl-C ends a wait that has no time-out
                 done, left = wait(left, timeout=0.5, return_when=FIRST_COMPLETED)
                 for run in [future.result() for future in done]:
@@ -291,13 +279,15 @@ def summary(console: Console, runs: list[Run], embedded: bool, every_claim: bool
         See :func:`run_course`.
     """
     methods = stored_rows()  # sweeps and controls of one lesson are shown there
-    board: dict[str, dict[str, Row]] = {}
+    board: dict[str, dict[str, dict]] = {}
     for run in runs:
-        for row in run.rows:
-            if row.name in methods and "shuffled" not in row.dataset:
-                board.setdefault(row.dataset, {}).setdefault(row.name, row)
+        for row in run.rows:  # of several seeds are those that were stored, not measured in the run
+            name, dataset = row["name"], row["dataset"]
+            if name in methods and row["seeds"] == 1 and "shuffled" not in dataset:
+                board.setdefault(dataset, {}).setdefault(name, row)
     for dataset, rows in board.items():
-        console.print(rich_table(list(rows.values()), dataset), "")
+        best_first = sorted(rows.values(), key=lambda row: -row["measures"]["map"][0])
+        console.print(rich_table(best_first, dataset), "")
     claims = [claim for run in runs for claim in run.claims]
     if claims:
         console.print(claims_table(claims) if every_claim else claims_counted(claims), "")

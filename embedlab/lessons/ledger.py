@@ -8,8 +8,6 @@ but neither its comments nor the words of its docstrings: rows are never taken f
 code, and correcting a sentence does not cost hours.
 """
 
-from __future__ import annotations
-
 import ast
 import hashlib
 import json
@@ -27,9 +25,9 @@ import numpy as np
 from embedlab.data.images import Images
 from embedlab.measure.intervals import Measure
 from embedlab.measure.scoreboard import Row
-from embedlab.settings import RESULTS, ROOT
+from embedlab.settings import HOME, ROOT
 
-KEPT = ROOT / "build" / "evidence"
+KEPT = HOME / "build" / "evidence"
 
 
 @cache
@@ -59,7 +57,7 @@ def places(
     for split in (images.train, images.val, images.test):
         sha.update(split.x.tobytes())
         sha.update(split.y.tobytes())
-    for weights in sorted(RESULTS.rglob("*.safetensors")):
+    for weights in sorted((ROOT / "results").rglob("*.safetensors")):
         sha.update(weights.read_bytes())
     stamp = sha.hexdigest()[:16]
     return {(c, s): _folder(name, dataset, c) / f"{s} {stamp}.json" for c, s in grid}

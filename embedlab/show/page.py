@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from IPython.display import HTML, display
 
-from embedlab.settings import ROOT
+from embedlab.settings import PACKAGE
 
 if TYPE_CHECKING:
     pass
@@ -44,7 +44,8 @@ def show_source(*objects) -> None:
 
 def _source(obj) -> tuple[str, str]:
     path = Path(inspect.getsourcefile(obj)).resolve()
-    where = path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else path.name
+    inside = path.is_relative_to(PACKAGE)
+    where = path.relative_to(PACKAGE.parent).as_posix() if inside else path.name
     return f"{where}: {obj.__qualname__}", inspect.cleandoc("\n" + inspect.getsource(obj))
 
 

@@ -1,7 +1,7 @@
 """Lesson 06b: the file that draws, the shorter run, and who judges the drawings."""
 
-from __future__ import annotations
-
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +16,9 @@ from embedlab.lessons.lesson_06b.drawing import Painter, Prior
 from embedlab.lessons.lesson_06b.judges import QUESTIONS, Classifier, train_classifier
 from embedlab.measure.intervals import Measure
 from embedlab.measure.scoreboard import Row
-from embedlab.settings import RESULTS
+from embedlab.settings import ROOT
 
-COMMAND = "embedlab checkpoint"
-CHECKPOINT = RESULTS / "digits" / "drawing.safetensors"
+CHECKPOINT = ROOT / "results" / "digits" / "drawing.safetensors"
 GUIDANCE = (1.0, 1.5, 2.0, 3.0)
 USUAL = 2.0  # the guidance that is quoted where nothing else is said
 STEPS = 5
@@ -27,22 +26,12 @@ EACH = 50  # drawings of a caption
 
 
 def make_checkpoint(path: Path = CHECKPOINT, seed: int = 0) -> Path:
-    """Train CLIP, prior and painter on all kinds of scenes of digits, and write them to a file.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-    seed : int
-
-    Returns
-    -------
-    pathlib.Path
-    """
+    """Train CLIP, prior and painter on all kinds of scenes of digits, and write them to a file."""
     from embedlab.data.load import load_images
 
     known = load_scenes(load_images("digits"), seed=seed).train
     clip = CLIP(seed=seed).fit(known.x, known.captions)
-    save_drawing(path, clip, *_trained(clip, known, seed, 20, 20), command=COMMAND)
+    save_drawing(path, clip, *_trained(clip, known, seed, 20, 20))
     return path
 
 
@@ -90,17 +79,14 @@ def _trained(clip, known: Scenes, seed, prior_epochs, painter_epochs) -> tuple[P
     return prior, Painter(epochs=painter_epochs, seed=seed).fit(picture, known.x)
 
 
-# --- the judges ---------------------------------------------------------------------------------
-
-
 # --- the drawings -------------------------------------------------------------------------------
 
 
-def drawn(
+def draw_captions(
     clip: CLIP,
     prior: Prior | None,
     painter: Painter,
-    said,
+    said: Sequence[str],
     guidance: float = USUAL,
     seed: int = 0,
 ) -> np.ndarray:
@@ -126,7 +112,7 @@ def drawn(
     return painter.draw(vectors, guidance, STEPS, seed)
 
 
-def recognised(
+def drawing_accuracy(
     judge: Classifier,
     clip: CLIP,
     prior: Prior | None,
@@ -142,7 +128,7 @@ def recognised(
     judge : Classifier
         Of one object.
     clip, prior, painter, guidance, seed
-        See :func:`drawn`.
+        See :func:`draw_captions`.
     images : Images
         Whose classes are asked for, each as often.
 
@@ -153,51 +139,51 @@ def recognised(
     nouns = captions.nouns(images.class_names)
     label = np.repeat(np.arange(len(nouns)), EACH)
     said = [captions.one(nouns[c]) for c in label]
-    x = drawn(clip, prior, painter, said, guidance, seed)
+    x = draw_captions(clip, prior, painter, said, guidance, seed)
     return judge.right(x, label, images.name)
 
 
 def asked(scenes: CaptionedImages, kind: str, n: int = 500) -> Scenes:
-    """Real test pictures of a kind, whose captions are to be drawn.
-
-    Parameters
-    ----------
-    scenes : CaptionedImages
-    kind : str
-    n : int
-
-    Returns
-    -------
-    Scenes
-    """
+    """The first n real test pictures of a kind, whose captions are to be drawn."""
     return scenes.test[np.flatnonzero(scenes.test.kind == kind)[:n]]
 
 
-def _rows(condition: str, seed: int, images: Images) -> list[Row]:
-    clip, prior, painter = load_drawing(CHECKPOINT)
-    if condition == "short run":
-        prior, painter = short_run(clip, images, seed)
+def _by_guidance(clip, prior, painter, images: Images, seed: int) -> dict[str, Measure]:
+    """The ceiling, and what is recognised with the prior and without it at each guidance."""
     one = train_classifier(images)
     out = {"ceiling": one.ceiling}
     for g in GUIDANCE:
         for with_prior, used in (("prior", prior), ("no prior", None)):
-            found = recognised(one, clip, used, painter, images, g, seed)
+            found = drawing_accuracy(one, clip, used, painter, images, g, seed)
             out[f"{with_prior}, guidance {g}"] = found
-    if condition == "checkpoint":
-        scenes = load_scenes(images)
-        for kind in ("several", "two"):
-            real, who = asked(scenes, kind), train_classifier(images, kind, 20_000)
-            x = drawn(clip, prior, painter, real.captions, seed=seed)
-            out[kind] = who.right(x, QUESTIONS[kind](real), images.name)
-            out[f"{kind}, ceiling"] = who.ceiling
-    return [Row(condition, images.name, out, clip.embed_dim, "captions")]
+    return out
+
+
+def _stored_painter(name: str, seed: int, images: Images) -> list[Row]:
+    clip, prior, painter = load_drawing(CHECKPOINT)
+    out = _by_guidance(clip, prior, painter, images, seed)
+    scenes = load_scenes(images)
+    for kind in ("several", "two"):
+        real, who = asked(scenes, kind), train_classifier(images, kind, 20_000)
+        x = draw_captions(clip, prior, painter, real.captions, seed=seed)
+        out[kind] = who.right(x, QUESTIONS[kind](real), images.name)
+        out[f"{kind}, ceiling"] = who.ceiling
+    return [Row(name, images.name, out, clip.embed_dim, "captions")]
+
+
+def _short_run(name: str, seed: int, images: Images) -> list[Row]:
+    clip, _, _ = load_drawing(CHECKPOINT)
+    out = _by_guidance(clip, *short_run(clip, images, seed), images, seed)
+    return [Row(name, images.name, out, clip.embed_dim, "captions")]
 
 
 drawing = Experiment(
     name="drawing",
     about="Drawings by the stored painter and by the short run, judged by classifiers of real "
     "pictures.",
-    conditions=("checkpoint", "short run"),
-    run=_rows,
+    conditions={
+        "checkpoint": partial(_stored_painter, "checkpoint"),
+        "short run": partial(_short_run, "short run"),
+    },
     seeds=(0, 1, 2),
 )
