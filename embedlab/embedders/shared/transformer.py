@@ -24,7 +24,7 @@ class Attention(nn.Module):
         self.proj = nn.Linear(embed_dim, embed_dim)
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Tokens (N, T, D) to what they gathered, (N, T, D), and the weights, (N, num_heads, T, T)."""
+        """Tokens (N, T, D) to what they gathered (N, T, D), and weights (N, num_heads, T, T)."""
         n, t, d = x.shape
         qkv = self.qkv(x).reshape(n, t, 3, self.num_heads, d // self.num_heads)
         query, key, value = qkv.permute(2, 0, 3, 1, 4)  # each (N, num_heads, T, D / num_heads)
