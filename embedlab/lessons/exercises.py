@@ -44,6 +44,12 @@ def with_gradients(out, *args) -> dict:
     return {"it gives": out, "its backward() gives": flows}
 
 
+def no_gradient(solution: Callable) -> tuple[str, Callable]:
+    """The row of `answers` for a loss through which nothing flows back."""
+    said = "The number is right, but no gradient flows back: stay with torch, detach nothing."
+    return said, lambda *args: solution(*args).detach()
+
+
 @dataclass(frozen=True)
 class Exercise:
     """One exercise; its task is the docstring of its solution."""
@@ -96,9 +102,9 @@ class Exercise:
             raise Wrong("The function returns None: is there a return statement?")
         for name, a, b in zip(self.arguments, args, kept, strict=True):
             if not alike(*(plain(list(_tensors(value))) for value in (a, b))):
-                raise Wrong(f"It changes `{name}`, which belongs to the caller: make a new one.")
+                raise Wrong(f"It changes `{name}`, which belongs to the caller: work on a copy.")
         shape, right = _shape(plain(out)), _shape(plain(self.solution(*kept)))
-        seen = self.seen(out, *args) if shape == right else {}
+        seen = (self.seen if shape == right else gives)(out, *args)
         shape = "() (one number)" if shape == () else str(shape)
         return {"it gives the shape": shape} | {k: plain(v) for k, v in seen.items()}
 
@@ -216,7 +222,7 @@ def _rounded(value) -> str:
 def _difference(got, right: dict) -> str:
     """The first thing in which an answer differs from the solution."""
     if isinstance(got, Exception):
-        return f"it stops with {type(got).__name__}: {got}"
+        return f"it stops with {type(got).__name__}: {got}".removesuffix(".")
     words = next(k for k in right if not alike(got.get(k), right[k]))
     a, b = got[words], right[words]
     if isinstance(a, tuple) and isinstance(b, tuple):  # arrays of unequal shapes
