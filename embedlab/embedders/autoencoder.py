@@ -34,16 +34,10 @@ def deconv(n_in: int, n_out: int) -> nn.Sequential:
 
 
 class Decoder(nn.Sequential):
-    """From a vector back to an image: the encoder's layers in reverse.
+    """From vectors (N, n_components) back to images: the encoder's layers in reverse.
 
-    Parameters
-    ----------
-    n_components : int
-        Length of the vectors.
-    channels : int
-        Of the images. What comes out are logits, (N, channels, 32, 32): a sigmoid makes pixels.
-    width : int
-        Maps before the last convolution; twice and four times as many before that.
+    What comes out are logits, (N, channels, 32, 32): a sigmoid makes pixels. `width` maps come
+    before the last convolution, twice and four times as many before that.
     """
 
     def __init__(self, n_components: int, channels: int, width: int = 16):
@@ -83,13 +77,9 @@ class Autoencoder(NetworkEmbedder):
         is to be rebuilt. 0: a plain autoencoder, above: a denoising one. In either case the
         images are moved a little, and the decoder has a little dropout.
     epochs : int, optional
-        Default: 60, and fewer where there are many images, so that training sees about 200,000.
-        More on a GPU, see :func:`pick_budget`.
-    batch_size : int
-    lr, weight_decay : float
-        Of AdamW; `lr` is the top of a one-cycle schedule.
-    seed : int
-        Of the first weights, the order of the images and the noise.
+        Default: 60, fewer where there are many images: about 200,000 are seen in all.
+    **kwargs
+        See :class:`embedlab.embedders.shared.network.NetworkEmbedder`.
 
     Attributes
     ----------

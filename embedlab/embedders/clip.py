@@ -63,16 +63,8 @@ def clip_loss(
 class TextEncoder(nn.Module):
     """A small transformer over the words of a text; what it has gathered at the start is the text.
 
-    Parameters
-    ----------
-    vocabulary : int
-        Number of tokens.
-    context_length : int
-        Tokens of a text.
-    embed_dim, depth, num_heads : int
-        Length of a token, number of blocks, attention heads in each.
-    n_out : int
-        Length of the vectors.
+    It knows `vocabulary` tokens, reads `context_length` of them, each `embed_dim` long, and gives
+    vectors of `n_out` numbers.
     """
 
     def __init__(
@@ -129,14 +121,9 @@ class CLIP(ImageTextEmbedder, NetworkEmbedder):
         :mod:`embedlab.training.augment` change it. Not for captions that tell left from right: a
         :class:`~embedlab.training.augment.Flip`.
     epochs : int, optional
-        Default: 30, and fewer where there are many images, so that training sees about 200,000.
-        More on a GPU, see :func:`pick_budget`.
-    batch_size : int
-        Pairs. Every other caption in the batch is a wrong answer.
-    lr, weight_decay : float
-        Of AdamW; `lr` is the top of a one-cycle schedule.
-    seed : int
-        Of the first weights and the order of the pairs.
+        Default: 30, fewer where there are many images: about 200,000 are seen in all.
+    **kwargs
+        See :class:`embedlab.embedders.shared.network.NetworkEmbedder`.
 
     Attributes
     ----------
@@ -255,22 +242,10 @@ def clip_towers(
     depth: int = 2,
     num_heads: int = 4,
 ) -> nn.ModuleDict:
-    """Both towers with random weights; each ends in a projection to the shared space.
+    """Both towers of :class:`CLIP` with random weights, each ending in the shared space.
 
-    Parameters
-    ----------
-    channels : int
-        Of the images.
-    n_tokens : int
-        Of the vocabulary.
-    context_length, embed_dim, word_dim, depth, num_heads : int
-        See :class:`CLIP`.
-
-    Returns
-    -------
-    torch.nn.ModuleDict
-        ``image``: (N, channels, 32, 32) to (N, embed_dim). ``text``: (N, context_length) of int64
-        to (N, embed_dim).
+    ``image``: (N, channels, 32, 32) to (N, embed_dim). ``text``: (N, context_length) of int64, of
+    `n_tokens` words, to (N, embed_dim).
     """
     encoder = ConvEncoder(channels)
     width = encoder[3].out_channels

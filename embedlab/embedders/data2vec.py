@@ -122,13 +122,9 @@ class Data2Vec(PatchEmbedder):
     augment : bool or sequence of views
         As in :class:`embedlab.embedders.ViT`.
     epochs : int, optional
-        Default: 70, and fewer where there are many images, so that training sees about 110,000.
-        More on a GPU, see :func:`pick_budget`.
-    batch_size : int
-    lr, weight_decay : float
-        Of AdamW; `lr` is the top of a one-cycle schedule.
-    seed : int
-        Of the first weights, the order of the images, the augmentation and the masks.
+        Default: 70, fewer where there are many images: about 110,000 are seen in all.
+    **kwargs
+        See :class:`embedlab.embedders.shared.network.NetworkEmbedder`.
 
     Attributes
     ----------

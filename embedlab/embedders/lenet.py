@@ -91,13 +91,9 @@ class LeNet5(LabelledNetwork):
         Show each training image a little turned, scaled, sheared and shifted, anew each time; or
         as these views of :mod:`embedlab.training.augment` change it.
     epochs : int, optional
-        Default: 30, and fewer where there are many images, so that training sees about 160,000.
-        More on a GPU, see :func:`pick_budget`.
-    batch_size : int
-    lr, weight_decay : float
-        Of AdamW; `lr` is the top of a one-cycle schedule.
-    seed : int
-        Of the first weights, the order of the images and the augmentation.
+        Default: 30, fewer where there are many images: about 160,000 are seen in all.
+    **kwargs
+        See :class:`embedlab.embedders.shared.network.NetworkEmbedder`.
 
     Attributes
     ----------

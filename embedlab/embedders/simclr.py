@@ -60,14 +60,9 @@ class SimCLR(Contrastive):
     projection_dim : int, optional
         Length of the vectors that the loss sees. None: no head, the loss sees the encoder's.
     epochs : int, optional
-        Default: 50, and fewer where there are many images, so that training sees about 250,000.
-        More on a GPU, see :func:`pick_budget`.
-    batch_size : int
-        Images; there are two views of each.
-    lr, weight_decay : float
-        Of AdamW; `lr` is the top of a one-cycle schedule.
-    seed : int
-        Of the first weights, the order of the images and the views.
+        Default: 50, fewer where there are many images: about 250,000 are seen in all.
+    **kwargs
+        See :class:`embedlab.embedders.shared.network.NetworkEmbedder`.
 
     Attributes
     ----------

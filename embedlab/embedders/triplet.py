@@ -62,11 +62,8 @@ class Triplet(Contrastive):
         Length of the encoder's vectors.
     projection_dim : int, optional
         Length of a projection head's vectors. Default: no head, the loss sees the embedding.
-    epochs : int, optional
+    **kwargs
         As in :class:`SimCLR`.
-    batch_size : int
-    lr, weight_decay : float
-    seed : int
 
     Attributes
     ----------

@@ -39,13 +39,9 @@ class ViT(PatchEmbedder, LabelledNetwork):
         Start from a copy of this one, such as a fitted MAE's ``network_["encoder"]``, which is
         then fine-tuned. Default: random weights.
     epochs : int, optional
-        Default: 60, and fewer where there are many images, so that training sees about 100,000.
-        More on a GPU, see :func:`pick_budget`.
-    batch_size : int
-    lr, weight_decay : float
-        Of AdamW; `lr` is the top of a one-cycle schedule.
-    seed : int
-        Of the first weights, the order of the images and the augmentation.
+        Default: 60, fewer where there are many images: about 100,000 are seen in all.
+    **kwargs
+        See :class:`embedlab.embedders.shared.network.NetworkEmbedder`.
 
     Attributes
     ----------

@@ -101,15 +101,7 @@ def uniformity(z: torch.Tensor) -> torch.Tensor:
 
 
 class ProjectionHead(nn.Sequential):
-    """Two layers between the encoder and the loss.
-
-    Parameters
-    ----------
-    embed_dim : int
-        Length of the encoder's vectors.
-    projection_dim : int
-        Length of the projected ones.
-    """
+    """Two layers between the encoder and the loss: (N, embed_dim) to (N, projection_dim)."""
 
     def __init__(self, embed_dim: int, projection_dim: int):
         super().__init__(

@@ -13,20 +13,11 @@ def conv(n_in: int, n_out: int) -> nn.Sequential:
 
 
 class ConvEncoder(nn.Sequential):
-    """Four convolutions from an image to a vector.
+    """Four convolutions from images (N, channels, 32, 32) to vectors (N, embed_dim).
 
     The last one covers what is left, 4x4, so that the vector still knows *where* things are: in a
     digit that is nearly everything. Averaging over the places instead, as large encoders of
     photographs do, would throw it away.
-
-    Parameters
-    ----------
-    channels : int
-        Of the images, (N, channels, 32, 32).
-    embed_dim : int
-        Length of the vectors.
-    width : int
-        Maps of the first convolution; the next have twice and four times as many.
     """
 
     def __init__(self, channels: int, embed_dim: int = 128, width: int = 16):

@@ -52,17 +52,7 @@ class Predictor(nn.Module):
 
     Every hidden patch enters as the same learned *mask token*, told only where it is. The encoder
     never meets this token, so nothing in it is spent on it; after training, the predictor goes.
-
-    Parameters
-    ----------
-    embed_dim, num_heads : int
-        Of the encoder.
-    side : int
-        Patches along a side of the image.
-    n_out : int
-        Numbers to predict for each patch.
-    depth : int
-        Blocks.
+    It predicts `n_out` numbers for each patch; there are `side` patches along a side of the image.
     """
 
     def __init__(self, embed_dim: int, num_heads: int, side: int, n_out: int, depth: int = 1):

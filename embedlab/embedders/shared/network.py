@@ -28,6 +28,17 @@ class NetworkEmbedder(Embedder):
 
     A subclass writes ``_build(channels, n_out)``, the network with its first weights.
 
+    Parameters
+    ----------
+    epochs : int, optional
+        Default: what the subclass says, and more on a GPU, see :func:`pick_budget`.
+    batch_size : int
+        Images a step.
+    lr, weight_decay : float
+        Of AdamW; `lr` is the top of a one-cycle schedule.
+    seed : int
+        Of the first weights, the order of the images and all that is drawn in training.
+
     Attributes
     ----------
     network_ : torch.nn.Module

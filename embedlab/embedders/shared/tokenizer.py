@@ -1,7 +1,5 @@
 """Words as whole numbers, and texts as rows of them."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Iterable, Sequence
 
@@ -14,19 +12,9 @@ PAD, UNKNOWN, START = "<pad>", "<unknown>", "<start>"
 
 
 class WordTokenizer:
-    """A token for each word that it was made with.
+    """A token for each word in the texts it was made with; texts become rows of them.
 
-    Parameters
-    ----------
-    texts : iterable of str
-        Every word in them is known.
-    context_length : int
-        Tokens of a text, the one at the start included; shorter texts are filled up.
-
-    Attributes
-    ----------
-    vocabulary : list of str
-        Three tokens that are no words, then the words in alphabetical order.
+    `vocabulary` holds three tokens that are no words, then the words in alphabetical order.
     """
 
     def __init__(self, texts: Iterable[str], context_length: int):
@@ -36,24 +24,7 @@ class WordTokenizer:
         self._index = {word: i for i, word in enumerate(self.vocabulary)}
 
     def __call__(self, texts: Sequence[str], name: str = "texts") -> np.ndarray:
-        """Texts as tokens.
-
-        Parameters
-        ----------
-        texts : sequence of str
-        name : str
-            Of the argument, for the messages.
-
-        Returns
-        -------
-        ndarray of int64, shape (N, context_length)
-            Unknown words are all one token; a warning names them.
-
-        Raises
-        ------
-        ValueError
-            For a text that is too long.
-        """
+        """Texts as tokens, (N, context_length) of int64; a warning names the unknown words."""
         texts = check_texts(texts, name)
         split = [words(text) for text in texts]
         length = np.array([len(row) for row in split])

@@ -12,8 +12,6 @@ POSITIONS = ("learned", "sincos", "none")
 class Attention(nn.Module):
     """Multi-head self-attention: each token takes a weighted mean of what all tokens offer.
 
-    References
-    ----------
     Vaswani et al. (2017), Attention is all you need.
     """
 
@@ -53,22 +51,9 @@ class Block(nn.Module):
 
 
 class ViTEncoder(nn.Module):
-    """A vision transformer without a head.
+    """A vision transformer without a head, for images of `side` by `side` pixels.
 
-    Parameters
-    ----------
-    channels : int
-        Of the images.
-    patch_size, embed_dim, depth, num_heads : int
-        Side of a patch in pixels, length of a token, number of blocks, attention heads in each.
-    pos_embed : str
-        ``"learned"``, ``"sincos"`` or ``"none"``.
-    side : int
-        Of the images, in pixels.
-
-    References
-    ----------
-    Dosovitskiy et al. (2020), An image is worth 16x16 words.
+    Dosovitskiy et al. (2020), An image is worth 16x16 words. `pos_embed` is one of ``POSITIONS``.
     """
 
     def __init__(
@@ -105,16 +90,10 @@ class ViTEncoder(nn.Module):
         return patches + self.pos_embed[:, 1:]
 
     def layers(self, placed: torch.Tensor) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
-        """Run the blocks on some or all placed patches, CLS before them, and keep everything.
+        """Run the blocks on placed patches (N, K, D), CLS before them, and keep everything.
 
-        Parameters
-        ----------
-        placed : torch.Tensor, shape (N, K, D)
-
-        Returns
-        -------
-        (list of torch.Tensor (N, 1 + K, D), list of torch.Tensor (N, num_heads, 1 + K, 1 + K))
-            What enters the first block and what leaves each; the attention weights of each.
+        What enters the first block and what leaves each, (N, 1 + K, D); and the attention weights
+        of each, (N, num_heads, 1 + K, 1 + K).
         """
         tokens, weights = [self._with_cls(placed)], []
         for block in self.blocks:
