@@ -39,9 +39,13 @@ def embedders() -> dict:
     from embedlab import embedders as package
     from embedlab.embedders.catalogue import METHODS
 
-    found = {name: make(0, 9) for name, make in METHODS.items()}
+    found = {
+        name: method.build(0, 9).set_params(**how)
+        for first, method in METHODS.items()
+        for name, how in {first: {}, **method.also}.items()
+    }
     kinds = {type(embedder) for embedder in found.values()}
-    rest = [getattr(package, name) for name in package.__all__]
+    rest = [getattr(package, name) for name in package.__all__ if name != "Untrained"]
     return found | {kind.__name__: kind() for kind in rest if kind not in kinds}
 
 
@@ -49,7 +53,7 @@ def short_fits() -> Iterator[tuple[str, dict]]:
     """What operations, every embedder and the drawing give after a moment: (name, arrays)."""
     from embedlab.data.load import load_images
     from embedlab.data.scenes import load_scenes
-    from embedlab.embedders.base import Embedder
+    from embedlab.embedders.text import TextEmbedder
     from embedlab.lessons.lesson_06b.drawing import Painter, Prior
     from embedlab.training.device import set_threads
     from embedlab.training.fingerprint import operations
@@ -61,7 +65,7 @@ def short_fits() -> Iterator[tuple[str, dict]]:
     for name, embedder in embedders().items():
         if "epochs" in embedder.get_params():
             embedder.set_params(epochs=EPOCHS)
-        if not isinstance(embedder, Embedder):
+        if isinstance(embedder, TextEmbedder):
             yield name, {"texts": embedder.fit(TEXTS).transform(TEXTS)}
         elif embedder.supervision == "captions":
             embedder.fit(scenes.x, scenes.captions)
@@ -104,7 +108,7 @@ def emulator() -> str:
 
 
 def _environment() -> dict[str, str]:
-    mine = ("EMBEDLAB_DATASET", "EMBEDLAB_RECORD", "EMBEDLAB_THREADS")
+    mine = ("EMBEDLAB_DATASET", "EMBEDLAB_THREADS")
     kept = {name: value for name, value in os.environ.items() if name not in mine}
     return {**kept, "EMBEDLAB_DEVICE": "cpu", "TQDM_DISABLE": "1"}
 

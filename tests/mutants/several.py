@@ -20,14 +20,14 @@ MUTANTS = (
     Mutant(
         "test images leaked into training",
         ("00", "01", "02", "03", "04", "05", "05b", "06", "06b"),
-        "embedlab/data/load.py",
+        "embedlab/data/sets/digits.py",
         "digits[writer < 8],",
         "digits,",
     ),
     Mutant(
         "digits split by a shuffle, not by writer",
         ("00", "01", "02"),
-        "embedlab/data/load.py",
+        "embedlab/data/sets/digits.py",
         "digits, writer = all_digits(), writer_of_digit()",
         "digits, writer = all_digits(), np.random.default_rng(0).permutation(writer_of_digit())",
     ),
@@ -57,8 +57,8 @@ MUTANTS = (
         "kernel LDA without its kernel",
         ("01", "02"),
         "embedlab/embedders/linear.py",
-        "gamma=self.gamma_, n_components=self.n_landmarks_, random_state=self.random_state",
-        'kernel="linear", n_components=self.n_landmarks_, random_state=self.random_state',
+        "gamma=self.gamma_, n_components=self.n_landmarks_, random_state=self.seed",
+        'kernel="linear", n_components=self.n_landmarks_, random_state=self.seed',
     ),
     Mutant(
         "a kernel a hundred times too narrow",
@@ -106,7 +106,7 @@ MUTANTS = (
         "CLS passed off as the mean",
         ("05", "05b"),
         "embedlab/embedders/shared/patch_embedder.py",
-        'return tokens[:, 0] if self.pool == "cls" else tokens[:, 1:].mean(dim=1)',
+        'return tokens[:, 0] if self.global_pool == "cls" else tokens[:, 1:].mean(dim=1)',
         "return tokens[:, 0]",
     ),
 )
