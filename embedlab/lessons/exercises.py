@@ -30,7 +30,7 @@ def gives(out, *args) -> dict:
 
 
 def with_gradients(out, *args) -> dict:
-    """The numbers, and the gradients of their sum for all in `args` that asks for one."""
+    """The numbers, and the gradients of their sum for all leaves in `args` that ask for one."""
     leaves = [t for a in args for t in _tensors(a) if t.requires_grad]
     if not (isinstance(out, torch.Tensor) and out.requires_grad):
         flows = "no gradient"
@@ -106,7 +106,8 @@ class Exercise:
         shape, right = _shape(plain(out)), _shape(plain(self.solution(*kept)))
         seen = (self.seen if shape == right else gives)(out, *args)
         shape = "() (one number)" if shape == () else str(shape)
-        return {"it gives the shape": shape} | {k: plain(v) for k, v in seen.items()}
+        look = {k: v if isinstance(v, str) else plain(v) for k, v in seen.items()}
+        return {"it gives the shape": shape} | look
 
     def explain(self, answer: Callable) -> str | None:
         """What is wrong with an answer: None if nothing, ``"..."`` if it was not attempted."""
@@ -151,8 +152,6 @@ class Exercise:
 
 def plain(value):
     """A value as NumPy in float64, whatever it is in; a list of unequal shapes as a tuple."""
-    if isinstance(value, str):
-        return value
     if isinstance(value, torch.Tensor):
         return value.detach().cpu().double().numpy()
     if isinstance(value, list | tuple):
@@ -170,13 +169,16 @@ def alike(a, b) -> bool:
     if type(a) is not type(b):
         return False
     if isinstance(a, np.ndarray):
-        close = a.shape == b.shape and np.allclose(a, b, rtol=1e-4, atol=1e-5, equal_nan=True)
-        return bool(close)
+        return a.shape == b.shape and bool(_close(a, b).all())
     if isinstance(a, dict):
         return a.keys() == b.keys() and all(alike(a[k], b[k]) for k in a)
     if isinstance(a, list | tuple):
         return len(a) == len(b) and all(map(alike, a, b))
     return isinstance(a, Exception) or a == b
+
+
+def _close(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return np.isclose(a, b, rtol=1e-4, atol=1e-5, equal_nan=True)
 
 
 def _shape(value) -> tuple | None:
@@ -228,9 +230,8 @@ def _difference(got, right: dict) -> str:
     if isinstance(a, tuple) and isinstance(b, tuple):  # arrays of unequal shapes
         a, b = next(pair for pair in zip(a, b, strict=True) if not alike(*pair))
     if isinstance(a, np.ndarray) and isinstance(b, np.ndarray) and a.size > 8:
-        i = tuple(np.argwhere(~np.isclose(a, b, rtol=1e-4, atol=1e-5, equal_nan=True))[0])
-        where = ", ".join(map(str, i))
-        return f"{words} {_rounded(a[i])} at [{where}], not {_rounded(b[i])}"
+        i = tuple(np.argwhere(~_close(a, b))[0].tolist())
+        return f"{words} {_rounded(a[i])} at {list(i)}, not {_rounded(b[i])}"
     return f"{words} {_rounded(a)}, not {_rounded(b)}"
 
 
