@@ -12,7 +12,7 @@ import time
 import torch
 
 from embedlab import load_images
-from embedlab.data.scenes import SIZES, compose, load_scenes
+from embedlab.data.scenes import compose, load_scenes
 from embedlab.embedders import CLIP
 from embedlab.lessons.lesson_06.experiments import scans_named, single
 from embedlab.lessons.lesson_06.matching import recalls
@@ -25,10 +25,9 @@ def main() -> None:
     print(f"{name}, {threads} thread")
     images = load_images("digits")
     scenes = load_scenes(images)
-    for size in SIZES:
-        start = time.perf_counter()
-        compose(images.train, scenes.nouns, 20_000, size=size)
-        print(f"20,000 scenes of {size}x{size}: {time.perf_counter() - start:.1f} s")
+    start = time.perf_counter()
+    compose(images.train, scenes.nouns, 20_000)
+    print(f"20,000 scenes: {time.perf_counter() - start:.1f} s")
     for seed in range(3):
         scenes = load_scenes(images, seed=seed)
         clip = CLIP(seed=seed).fit(scenes.train.x, scenes.train.captions)

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import pytest
 
 from embedlab.data import captions
@@ -62,6 +60,7 @@ def test_plurals(noun, many):
 def test_what_is_said_of_a_scene():
     assert captions.two("seven", "left of", "eight") == "a seven left of an eight"
     assert captions.several(4, "six") == "four sixes"
+    assert captions.several(1, "eight") == "an eight"
     assert captions.total("seven", "three") == "two digits that add to ten"
     assert captions.total("nine", "nine") == "two digits that add to eighteen"
     assert captions.without("eight", "three") == "an eight and no three"

@@ -1,7 +1,5 @@
 """Folders of images as people have them: every colour mode, and files that are no images."""
 
-from __future__ import annotations
-
 import re
 import struct
 import warnings
@@ -28,8 +26,20 @@ def quarters(values=COLOURS, size: tuple[int, int] = (64, 64)) -> Image.Image:
 
 
 def quarters_of(x: np.ndarray) -> np.ndarray:
-    """The colours, 0 to 255, in the middle of each quarter of one loaded image: shape (4, 3)."""
+    """The colours, 0 to 255, in the middle of each quarter of one loaded image: shape (4, C)."""
     return x[:, [8, 8, 24, 24], [8, 24, 8, 24]].T * 255
+
+
+def palette_image(colours=COLOURS) -> Image.Image:
+    image = quarters(np.uint8([0, 1, 2, 3]))
+    image.putpalette(np.ravel(colours).tolist())
+    return image
+
+
+def grey_with_alpha() -> Image.Image:
+    image = quarters(np.uint8([0, 100, 200, 0]))
+    image.putalpha(quarters(np.uint8([255, 255, 0, 127])))
+    return image
 
 
 def save(image: Image.Image, path: Path, **options) -> Path:
@@ -55,7 +65,7 @@ def load(root: Path):
 
 @pytest.fixture
 def load_one(tmp_path):
-    """A function that saves an image, loads the folder it lies in, and returns its pixels."""
+    """A function that saves an image, loads it in a folder with colours, and gives its pixels."""
 
     def result(image: Image.Image, file_name: str, **options) -> np.ndarray:
         for split in ("train", "val"):
@@ -75,94 +85,100 @@ def load_one(tmp_path):
     return result
 
 
-@pytest.mark.parametrize("suffix", ["png", "bmp", "webp", "tif", "jpg"])
-def test_rgb(load_one, suffix):
-    options = {"webp": {"lossless": True}, "jpg": {"quality": 95}}.get(suffix, {})
-    x = load_one(quarters(), f"image.{suffix}", **options)
-    np.testing.assert_allclose(quarters_of(x), COLOURS, atol=4)
+# Of each: the mode it is stored in, the picture, file, how it is saved, what is seen, how nearly.
+CLEAR = [RED, GREEN, WHITE, YELLOW]
+HALF = [RED, GREEN, (128, 128, 255), WHITE]
+ALPHA = [(*RED, 255), (*GREEN, 0), (*BLUE, 127), (0, 0, 0, 0)]
+COLOURED = [
+    ("RGB", quarters(), "image.png", {}, COLOURS, 0.01),
+    ("RGB", quarters(), "image.bmp", {}, COLOURS, 0.01),
+    ("RGB", quarters(), "image.webp", {"lossless": True}, COLOURS, 0.01),
+    ("RGB", quarters(), "image.tif", {}, COLOURS, 0.01),
+    ("RGB", quarters(), "image.jpg", {"quality": 95}, COLOURS, 4),
+    ("P", palette_image(), "palette.png", {}, COLOURS, 0.01),
+    ("P", palette_image(), "palette.gif", {}, COLOURS, 0.01),
+    ("P", palette_image(), "palette.tif", {}, COLOURS, 0.01),
+    ("P", palette_image(), "clear.png", {"transparency": 2}, CLEAR, 0.01),
+    ("P", palette_image(), "clear.gif", {"transparency": 2}, CLEAR, 0.01),
+    ("P", palette_image(), "half.png", {"transparency": b"\xff\xff\x7f\x00"}, HALF, 1),
+    ("RGBA", quarters(ALPHA), "rgba.png", {}, [RED, WHITE, HALF[2], WHITE], 1),
+    ("CMYK", quarters().convert("CMYK"), "print.jpg", {"quality": 95}, COLOURS, 8),
+]
+STEPS = [0, 51, 204, 255]
+GREYS = [(g, g, g) for g in STEPS]
+BITS = np.uint8([0, 255, 255, 0])
+DEEP = quarters(np.uint16([0, 10_000, 40_000, 65_535]))
+GREY = [
+    ("L", quarters(np.uint8(STEPS)), "grey.png", {}, STEPS, 0.01),
+    ("L", quarters(np.uint8(STEPS)), "grey.jpg", {"quality": 95}, STEPS, 4),
+    ("RGB", quarters(GREYS), "scan.png", {}, STEPS, 0.01),
+    ("RGB", quarters(GREYS), "scan.jpg", {"quality": 95}, STEPS, 4),
+    ("P", palette_image(GREYS), "palette.gif", {}, STEPS, 0.01),
+    ("1", quarters(BITS).convert("1"), "bits.png", {}, BITS, 0.01),
+    ("LA", grey_with_alpha(), "la.png", {}, [0, 100, 255, 128], 1),
+    ("I;16", DEEP, "deep.png", {}, [0, 38.9, 155.6, 255], 0.6),
+    ("I;16", DEEP, "deep.tif", {}, [0, 38.9, 155.6, 255], 0.6),
+    ("I", quarters(np.int32([0, 13_107, 52_428, 65_535])), "scan1.tif", {}, STEPS, 0.6),
+    ("I", quarters(np.int32(STEPS)), "scan2.tif", {}, STEPS, 0.6),
+    ("F", quarters(np.float32([0, 0.2, 0.8, 1])), "scan3.tif", {}, STEPS, 0.6),
+    ("F", quarters(np.float32(STEPS)), "scan4.tif", {}, STEPS, 0.6),
+    ("F", quarters(np.float32([-7_000, 13_107, 52_428, 65_535])), "scan5.tif", {}, STEPS, 0.6),
+    ("F", quarters(np.float32([0, 2e5, 8e5, 1e6])), "scan6.tif", {}, STEPS, 0.6),
+]
 
 
-def test_grey(load_one):
-    x = load_one(quarters(np.uint8([0, 85, 170, 255])), "grey.png")
-    np.testing.assert_allclose(quarters_of(x), np.transpose([[0, 85, 170, 255]] * 3), atol=0.01)
+@pytest.mark.parametrize("row", COLOURED + GREY, ids=lambda row: f"{row[0]} {row[2]}")
+def test_every_form_of_file(load_one, row):
+    mode, image, file, options, seen, atol = row
+    assert image.mode == mode
+    x = quarters_of(load_one(image, file, **options))
+    seen = seen if np.ndim(seen) == 2 else np.transpose([seen] * 3)
+    np.testing.assert_allclose(x, seen, atol=atol)
 
 
-def test_black_and_white(load_one):
-    x = load_one(quarters(np.uint8([0, 255, 255, 0])).convert("1"), "bits.png")
-    np.testing.assert_allclose(quarters_of(x), np.transpose([[0, 255, 255, 0]] * 3), atol=0.01)
+def test_a_folder_of_greys_is_grey(tmp_path):
+    """One channel, not three that say the same: of every form in which a file can be grey."""
+    for split in ("train", "val", "test"):
+        for name in "ab":
+            for _, image, file, options, *_ in GREY:
+                save(image, tmp_path / split / name / file, **options)
+    images = load(tmp_path)
+    seen = {file: (grey, atol) for _, _, file, _, grey, atol in GREY}
+    for split in (images.train, images.val, images.test):
+        assert split.x.shape == (2 * len(GREY), 1, 32, 32)
+        assert split.x.dtype == np.float32
+        assert split.x.flags.c_contiguous
+        for x, file in zip(split.x, sorted(seen) * 2, strict=True):
+            grey, atol = seen[file]
+            np.testing.assert_allclose(quarters_of(x)[:, 0], grey, atol=atol)
 
 
-def palette_image() -> Image.Image:
-    image = quarters(np.uint8([0, 1, 2, 3]))
-    image.putpalette(np.ravel(COLOURS).tolist())
-    assert image.mode == "P"
-    return image
+@pytest.mark.parametrize("where", ["train/a", "val/b", "test/a"])
+def test_one_picture_with_a_colour_makes_all_three_channels(tmp_path, where):
+    for split in ("train", "val", "test"):
+        for name in "ab":
+            save(quarters(np.uint8(STEPS)), tmp_path / split / name / "grey.png")
+    tinted = Image.new("RGB", (32, 32), WHITE)
+    tinted.putpixel((5, 5), (255, 255, 254))
+    save(tinted, tmp_path / where / "tinted.png")
+    images = load(tmp_path)
+    for split in (images.train, images.val, images.test):
+        assert split.x.shape[1:] == (3, 32, 32)
+        np.testing.assert_allclose(quarters_of(split.x[0]), GREYS, atol=0.01)
 
 
-@pytest.mark.parametrize("suffix", ["png", "gif", "tif"])
-def test_palette(load_one, suffix):
-    x = load_one(palette_image(), f"palette.{suffix}")
-    np.testing.assert_allclose(quarters_of(x), COLOURS, atol=0.01)
-
-
-@pytest.mark.parametrize("suffix", ["png", "gif"])
-def test_palette_with_a_transparent_colour(load_one, suffix):
-    x = load_one(palette_image(), f"palette.{suffix}", transparency=2)
-    np.testing.assert_allclose(quarters_of(x), [RED, GREEN, WHITE, YELLOW], atol=0.01)
-
-
-def test_palette_with_a_half_transparent_colour(load_one):
-    x = load_one(palette_image(), "palette.png", transparency=bytes([255, 255, 127, 0]))
-    np.testing.assert_allclose(quarters_of(x), [RED, GREEN, (128, 128, 255), WHITE], atol=1)
-
-
-def test_transparency_is_laid_on_white(load_one):
-    rgba = [(*RED, 255), (*GREEN, 0), (*BLUE, 127), (0, 0, 0, 0)]
-    x = load_one(quarters(rgba), "rgba.png")
-    np.testing.assert_allclose(quarters_of(x), [RED, WHITE, (128, 128, 255), WHITE], atol=1)
-
-
-def test_grey_with_transparency(load_one):
-    image = quarters(np.uint8([0, 100, 200, 0]))
-    image.putalpha(quarters(np.uint8([255, 255, 0, 127])))
-    assert image.mode == "LA"
-    x = load_one(image, "la.png")
-    np.testing.assert_allclose(quarters_of(x), np.transpose([[0, 100, 255, 128]] * 3), atol=1)
-
-
-@pytest.mark.parametrize("suffix", ["png", "tif"])
-def test_16_bit_greys_are_scaled_and_not_clipped(load_one, suffix):
-    image = quarters(np.uint16([0, 10_000, 40_000, 65_535]))
-    assert image.mode == "I;16"
-    x = load_one(image, f"deep.{suffix}")
-    np.testing.assert_allclose(quarters_of(x)[:, 0], [0, 38.9, 155.6, 255], atol=0.6)
+def test_greys_are_split_by_a_shuffle_like_colours(tmp_path):
+    for name in "ab":
+        for i in range(10):
+            save(quarters(np.uint8([i, 85, 170, 255])), tmp_path / name / f"{i}.png")
+    images = load(tmp_path)
+    assert [len(s) for s in (images.train, images.val, images.test)] == [12, 4, 4]
+    assert images.train.x.shape[1:] == (1, 32, 32)
 
 
 def test_a_dark_16_bit_image_stays_dark(load_one):
     x = load_one(quarters(np.uint16([0, 100, 200, 250])), "dark.png")
     assert x.max() <= 1.01 / 255
-
-
-@pytest.mark.parametrize(
-    "values",
-    [
-        np.int32([0, 13_107, 52_428, 65_535]),
-        np.int32([0, 51, 204, 255]),
-        np.float32([0, 0.2, 0.8, 1]),
-        np.float32([0, 51, 204, 255]),
-        np.float32([-7_000, 13_107, 52_428, 65_535]),
-        np.float32([0, 200_000, 800_000, 1_000_000]),
-    ],
-)
-def test_32_bit_and_float_greys(load_one, values):
-    x = load_one(quarters(values), "scan.tif")
-    np.testing.assert_allclose(quarters_of(x)[:, 0], [0, 51, 204, 255], atol=0.6)
-
-
-def test_cmyk(load_one):
-    image = quarters().convert("CMYK")
-    x = load_one(image, "print.jpg", quality=95)
-    np.testing.assert_allclose(quarters_of(x), COLOURS, atol=8)
 
 
 UPRIGHT_TO_STORED = {
@@ -321,21 +337,20 @@ def refused(root: Path, error: type[Exception] = ValueError) -> str:
     return str(caught.value)
 
 
-def test_an_empty_class_folder(tmp_path):
+def test_classes_without_a_readable_image(tmp_path):
     plain(tmp_path / "a", 3)
     plain(tmp_path / "b", 3)
-    (tmp_path / "nothing").mkdir()
-    message = refused(tmp_path)
-    assert str(tmp_path / "nothing") in message
-    assert "no readable image" in message
-
-
-def test_a_class_of_unreadable_files(tmp_path):
-    plain(tmp_path / "a", 3)
+    for name in ("nothing", "broken"):
+        (tmp_path / name).mkdir()
     spoil(tmp_path / "broken")
-    message = refused(tmp_path)
-    assert str(tmp_path / "broken") in message
-    assert "no readable image" in message
+    for name in ("broken", "nothing"):
+        message = refused(tmp_path)
+        assert str(tmp_path / name) in message
+        assert "no readable image" in message
+        for path in (tmp_path / name).iterdir():
+            path.unlink()
+        (tmp_path / name).rmdir()
+    load(tmp_path)
 
 
 def test_nothing_but_unreadable_files(tmp_path):

@@ -1,11 +1,11 @@
-from __future__ import annotations
-
 import numpy as np
 import pytest
 
 from embedlab import load_images
 from embedlab.data.images import SIDE
-from embedlab.data.load import EMBEDDED, PHOTOS, all_digits, writer_of_digit
+from embedlab.data.load import EMBEDDED
+from embedlab.data.sets import photo_crops
+from embedlab.data.sets.digits import all_digits, writer_of_digit
 
 
 @pytest.mark.parametrize("name", EMBEDDED)
@@ -55,7 +55,7 @@ def test_writers_bounds_are_where_handwriting_changes():
 
 def test_photo_crops_are_crops_of_the_photographs():
     images = load_images("photo-crops")
-    assert len(images.class_names) == len(PHOTOS) == 10
+    assert len(images.class_names) == len(photo_crops.PHOTOS) == 10
     assert images.train.x.shape == (1_000, 3, SIDE, SIDE)
     assert np.bincount(images.test.y).tolist() == [50] * 10
     grey = images.train.x[images.train.y == images.class_names.index("brick")]
@@ -69,8 +69,6 @@ def test_photo_crops_of_two_splits_share_no_pixel():
     from PIL import Image
     from skimage import data
 
-    from embedlab.data import load as module
-
     photo = np.zeros((384, 512, 3), np.uint8)
     for row in range(6):
         for col in range(8):
@@ -78,10 +76,10 @@ def test_photo_crops_of_two_splits_share_no_pixel():
     photo[::2, :, 1] = 255  # stripes: a crop of one colour would be left out
     real = Image.Image.resize
     with pytest.MonkeyPatch.context() as patch:
-        for name in PHOTOS:
+        for name in photo_crops.PHOTOS:
             patch.setattr(data, name, lambda: photo)
         patch.setattr(Image.Image, "resize", lambda self, size, *a: real(self, size, Image.NEAREST))
-        crops = module._photo_crops()
+        crops = photo_crops.load()
     splits = (crops.train, crops.val, crops.test)
     blocks = [set(np.unique(np.round(s.x[:, 0] * 255 / 5))) for s in splits]
     assert sum(map(len, blocks)) == len(set.union(*blocks)) == 48

@@ -1,7 +1,5 @@
 """Scenes are what their captions say, on the picture and not only in the labels."""
 
-from __future__ import annotations
-
 from dataclasses import fields, replace
 
 import numpy as np
@@ -13,7 +11,15 @@ from embedlab.data import scenes as scenes_module
 from embedlab.data.captions import RELATIONS, TEMPLATES
 from embedlab.data.images import Images, Split
 from embedlab.data.load import load_images
-from embedlab.data.scenes import KINDS, Scenes, compose, default_held_out, joined, load_scenes
+from embedlab.data.scenes import (
+    KINDS,
+    TABLE,
+    Scenes,
+    compose,
+    concatenate,
+    default_held_out,
+    load_scenes,
+)
 
 COLOURS = ("red", "green", "blue")
 N = (300, 60, 60, 60)
@@ -56,10 +62,9 @@ def counts_in(scenes: Scenes) -> set[tuple[int, int]]:
 # --- on the picture -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("size", [32, 64])
-def test_relations_are_seen_on_the_picture_and_no_other_is(size, discs):
-    s = compose(discs, COLOURS, 600, size=size, kinds=("two",))
-    at = np.arange(size) + 0.5
+def test_relations_are_seen_on_the_picture_and_no_other_is(discs):
+    s = compose(discs, COLOURS, 600, kinds=("two",))
+    at = np.arange(32) + 0.5
     mass = s.x.sum(axis=(2, 3))
     x, y = (s.x.sum(axis=2) @ at, s.x.sum(axis=3) @ at)
     i, (first, second) = np.arange(len(s)), s.objects[:, :2].T
@@ -70,7 +75,7 @@ def test_relations_are_seen_on_the_picture_and_no_other_is(size, discs):
     assert (seen.argmax(axis=0) == s.relation).all()
     across = np.where(s.relation < 2, np.abs(down), np.abs(right))
     assert (across < 0.6 * seen.max(axis=0)).all()
-    assert (seen.max(axis=0) > 0.3 * size).all()
+    assert (seen.max(axis=0) > 0.3 * 32).all()
     assert set(s.relation) == {0, 1, 2, 3}
     for said, k, a, b in zip(s.captions, s.relation, first, second, strict=True):
         assert said == f"a {COLOURS[a]} {RELATIONS[k]} a {COLOURS[b]}"
@@ -83,8 +88,8 @@ def test_two_objects_do_not_overlap(discs):
 
 
 def test_as_many_are_seen_as_the_caption_says(discs):
-    s = compose(discs, COLOURS, 500, size=64, kinds=("several",))
-    seen = np.array([label(x.max(axis=0) > 0.5)[1] for x in s.x])
+    s = compose(discs, COLOURS, 500, kinds=("several",))
+    seen = np.array([label(x.max(axis=0) > 0.7)[1] for x in s.x])
     assert (seen == s.count).mean() > 0.99  # a few touch
     assert (seen <= s.count).all()
     assert set(s.count) == {2, 3, 4}
@@ -96,9 +101,8 @@ def test_as_many_are_seen_as_the_caption_says(discs):
     assert colours[np.arange(len(s)), s.y].all()
 
 
-@pytest.mark.parametrize("size", [32, 64])
-def test_six_of_a_kind_fit(size, discs):
-    s = compose(discs, COLOURS, 50, size=size, kinds=("several",), counts=(6,))
+def test_six_of_a_kind_fit(discs):
+    s = compose(discs, COLOURS, 50, kinds=("several",), counts=(6,))
     assert (s.count == 6).all()
     assert all(said.startswith("six ") for said in s.captions)
 
@@ -133,17 +137,17 @@ def test_size_does_not_tell_the_number(digits, nouns, monkeypatch):
 
 def test_objects_keep_their_light(discs):
     """The scene's border and the window cut nothing off: a disc has the area of its circle."""
-    s = compose(discs, COLOURS, 400, size=64, kinds=("two",))
+    s = compose(discs, COLOURS, 400, kinds=("two",))
     light = s.x.sum(axis=(2, 3))
     light = light[light > 0]
-    low, high = (np.pi / 4 * (share * 64) ** 2 for share in (0.32, 0.46))
+    low, high = (np.pi / 4 * (share * 32) ** 2 for share in (0.32, 0.46))
     assert light.min() > 0.9 * low
     assert light.max() < 1.05 * high
 
 
 def test_unturned_and_full_size_an_object_is_its_image(digits, nouns, monkeypatch):
     monkeypatch.setattr(scenes_module, "_TURN", 0.0)
-    monkeypatch.setitem(scenes_module.SHARES, "one", (1.0, 1.0))
+    monkeypatch.setitem(TABLE, "one", replace(TABLE["one"], low=1.0, high=1.0))
     s = compose(digits.test, nouns, 40, kinds=("one",))
     pool = digits.test.x.reshape(len(digits.test), -1)
     for x, y in zip(s.x.reshape(40, -1), s.y, strict=True):
@@ -153,7 +157,7 @@ def test_unturned_and_full_size_an_object_is_its_image(digits, nouns, monkeypatc
 
 
 def test_turned_objects_are_turned(digits, nouns, monkeypatch):
-    monkeypatch.setitem(scenes_module.SHARES, "one", (1.0, 1.0))
+    monkeypatch.setitem(TABLE, "one", replace(TABLE["one"], low=1.0, high=1.0))
     turned = compose(digits.test, nouns, 40, kinds=("one",)).x
     monkeypatch.setattr(scenes_module, "_TURN", 0.0)
     assert np.abs(turned - compose(digits.test, nouns, 40, kinds=("one",)).x).mean() > 0.01
@@ -316,11 +320,10 @@ def test_composing_leaves_the_images_and_numpys_generator_alone(digits, nouns):
     np.testing.assert_array_equal(x, digits.test.x)
 
 
-@pytest.mark.parametrize("size", [32, 64])
-def test_colour(size):
+def test_colour():
     crops = load_images("photo-crops", limit=(200, 50, 50))
-    captioned = load_scenes(crops, n=(60, 10, 10, 10), size=size)
-    assert captioned.train.x.shape == (60, 3, size, size)
+    captioned = load_scenes(crops, n=(60, 10, 10, 10))
+    assert captioned.train.x.shape == (60, 3, 32, 32)
     assert "coffee" in captioned.nouns
     assert np.abs(captioned.train.x[:, 0] - captioned.train.x[:, 2]).max() > 0.1
 
@@ -339,9 +342,9 @@ def test_numbers_of_scenes_may_be_zero(digits):
     assert captioned.train.captions.shape == (0,)
 
 
-def test_joined(digits, nouns):
+def test_concatenate(digits, nouns):
     a, b = (compose(digits.test, nouns, n, seed=n) for n in (3, 4))
-    both = joined(a, b)
+    both = concatenate(a, b)
     assert len(both) == 7
     np.testing.assert_array_equal(both[3:].x, b.x)
     assert both.captions.tolist() == [*a.captions, *b.captions]
@@ -350,12 +353,16 @@ def test_joined(digits, nouns):
 def test_only_these(digits, nouns):
     s = compose(digits.test, nouns, 60, kinds=("two",), pairs=((1, 2), (3, 3)))
     assert {tuple(pair) for pair in s.objects[:, :2].tolist()} == {(1, 2), (2, 1)}
-    s = compose(digits.test, nouns, 60, kinds=("several",), counted=((6, 1), (2, 8), (9, 1)))
+    s = compose(digits.test, nouns, 60, kinds=("several",), counts=((6, 1), (2, 8), (3, 77)))
     assert counts_in(s) == {(6, 1), (2, 8)}
-    s = compose(digits.test, nouns, 60, kinds=KINDS[:3], classes=(4, 9))
+    some = digits.test[np.isin(digits.test.y, (4, 9))]
+    s = compose(some, nouns, 60, kinds=KINDS[:3])
     assert set(s.objects.ravel()) == {-1, 4, 9}
     s = compose(digits.test, nouns, 20, kinds=("several",), counts=(1,))
     assert set(s.captions) <= {captions.one(noun) for noun in nouns}
+
+
+SEVENS = Split(np.zeros((2, 1, 32, 32), np.float32), np.array([7, 7]))
 
 
 @pytest.mark.parametrize(
@@ -364,16 +371,17 @@ def test_only_these(digits, nouns):
         ({"n": -1}, "n=-1"),
         ({"n": 2.0}, r"n=2\.0"),
         ({"n": True}, "n=True"),
-        ({"size": 48}, "size=48 must be 32 or 64"),
         ({"kinds": ()}, r"kinds=\(\)"),
         ({"kinds": ("three",)}, "kinds=.*one, two, several, sum, without"),
         ({"kinds": "two"}, "kinds="),
         ({"counts": (0,)}, "counts=.*from 1 to 6"),
         ({"counts": (7,)}, "counts="),
         ({"counts": ()}, "counts="),
-        ({"classes": (77,)}, "classes=.*77"),
-        ({"classes": ()}, "classes="),
-        ({"classes": (3,), "kinds": ("two",)}, "need two classes"),
+        ({"counts": 3}, "counts="),
+        ({"counts": ((9, 1),)}, "counts="),
+        ({"counts": ((0, 1),)}, "counts="),
+        ({"split": SEVENS[:0]}, "split holds no images"),
+        ({"split": SEVENS, "kinds": ("two",)}, "need two classes"),
         ({"nouns": ("zero", "one")}, "nouns has 2 words"),
         ({"templates": ("a picture",)}, "templates="),
         ({"templates": ()}, "templates="),
@@ -382,14 +390,8 @@ def test_only_these(digits, nouns):
             "a 'sum' needs classes that are digits",
         ),
         ({"kinds": ("two",), "pairs": ((1, 1),)}, "no pair of classes is left"),
-        ({"kinds": ("two",), "classes": (0, 3), "avoid": ((3, 0),)}, "no pair of classes is left"),
-        ({"kinds": ("several",), "counted": ((9, 1),)}, "no count of any class is left"),
-        ({"kinds": ("several",), "counted": ((0, 1),)}, "no count of any class is left"),
-        ({"kinds": ("several",), "counted": ((2, 77),)}, "no count of any class is left"),
-        (
-            {"kinds": ("several",), "counts": (2,), "classes": (1,), "avoid_counts": ((2, 1),)},
-            "no count of any class is left",
-        ),
+        ({"kinds": ("two",), "pairs": ((0, 3),), "avoid": ((3, 0),)}, "no pair of classes is left"),
+        ({"kinds": ("several",), "counts": ((2, 77),)}, "no count of any class is left"),
     ],
     ids=lambda p: next(iter(p)) if isinstance(p, dict) else "",
 )
@@ -407,12 +409,13 @@ def test_images_of_another_size(digits, nouns):
 @pytest.mark.parametrize(
     ("kwargs", "words"),
     [
+        ({"without": "7"}, "without='7' must be a list"),
         ({"without": ("seven",)}, "without='seven' is no class: use 0, 1"),
         ({"n": (1, 2, 3)}, "n=.*four numbers"),
         ({"n": (5.0, 1, 1, 1)}, r"n=5\.0"),
         ({"without": tuple("12456789")}, "no pair of classes is left"),
     ],
-    ids=["without", "three", "float", "nothing left"],
+    ids=["text", "without", "three", "float", "nothing left"],
 )
 def test_bad_sets(kwargs, words, digits):
     with pytest.raises(ValueError, match=words):

