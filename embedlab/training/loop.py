@@ -1,7 +1,5 @@
 """The one training loop: seed, device, precision, progress; and the pass that embeds."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from contextlib import contextmanager
 
@@ -128,21 +126,10 @@ def in_batches(
     *arrays: np.ndarray,
     batch_size: int = 1024,
 ) -> np.ndarray:
-    """Apply what a network can do to arrays, a batch at a time, on the best device there is.
+    """Apply `function` to arrays (N, ...), a batch of each at a time, on the best device: (N, ...).
 
-    Parameters
-    ----------
-    network : torch.nn.Module
-        On the device while this runs, and on the CPU again when it returns: so a fitted embedder
-        can be saved and loaded anywhere.
-    function : callable
-        The network or something that calls it: a tensor (B, ...) for each array to one (B, ...).
-    *arrays : ndarray, shape (N, ...)
-    batch_size : int
-
-    Returns
-    -------
-    ndarray of float32, shape (N, ...)
+    The network is on the device while this runs, and on the CPU again when it returns: so a fitted
+    embedder can be saved and loaded anywhere.
     """
     device = pick_device()
     network.to(device)
