@@ -114,6 +114,10 @@ no_leak = Exercise(
             lambda train, test, n: test @ _svd(train)[2][:n].T,
         ),
         (
+            "No mean was subtracted: the first axis points at it.",
+            lambda train, test, n: test @ _svd(train, 0)[2][:n].T,
+        ),
+        (
             "train.mean() is one number for all columns: take a mean for each.",
             lambda train, test, n: (test - train.mean()) @ _svd(train, train.mean())[2][:n].T,
         ),
