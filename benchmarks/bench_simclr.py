@@ -24,6 +24,7 @@ from importlib import metadata
 
 import torch
 from bench_score import peak
+from jitter import ColorJitter, Sometimes
 from PIL import Image
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
@@ -36,12 +37,10 @@ from embedlab.embedders.simclr import nt_xent
 from embedlab.settings import RESULTS
 from embedlab.training.augment import (
     Blur,
-    ColourJitter,
     Compose,
     Flip,
-    Greyscale,
+    Grayscale,
     ResizedCrop,
-    Sometimes,
 )
 from embedlab.training.device import pick_budget, pick_device
 from embedlab.training.loop import to_device, train
@@ -52,8 +51,8 @@ VIEWS = Compose(
     (
         ResizedCrop(area=0.3),
         Flip(0.5),
-        Sometimes(ColourJitter(0.4, 0.4, 0.4, 0.1), 0.8),
-        Greyscale(0.2),
+        Sometimes(ColorJitter(0.4, 0.4, 0.4, 0.1), 0.8),
+        Grayscale(0.2),
         Sometimes(Blur(2.0), 0.5),
     )
 )

@@ -14,11 +14,14 @@ from embedlab.measure.verdicts import Verdict
 from embedlab.show.tables import numbers, rich_table
 
 
-def write(folder, name, *sources, printed="fine\n", **metadata):
+def write(folder, name, *sources, printed="fine\n", said=None, **metadata):
     cells = [nbformat.v4.new_markdown_cell(f"# {name}")]
     cells += [nbformat.v4.new_code_cell(s) for s in sources]
     cells[-1].outputs = [nbformat.v4.new_output("stream", name="stdout", text=printed)]
     cells[-1].metadata.update(metadata)
+    if said:
+        shown = {"text/plain": repr(said)}
+        cells[1].outputs = [nbformat.v4.new_output("display_data", data=shown)]
     nbformat.write(nbformat.v4.new_notebook(cells=cells), folder / f"{name}.ipynb")
 
 
@@ -28,13 +31,13 @@ def small_course(tmp_path, monkeypatch):
     notebooks = tmp_path / "notebooks"
     notebooks.mkdir()
     (notebooks / "glossary.md").write_text("# Glossary\n")
-    claim = (
-        "from embedlab.measure.verdicts import Verdict\n"
-        "display(Verdict('C0', 'said', 0.1, 0.05, 0.15, 0.02, 'holds', {expected!r}))"
+    claim = "from embedlab.measure.verdicts import Verdict\ndisplay(Verdict(*{}))"
+    good, changed = (
+        ("C0", "said", 0.1, 0.05, 0.15, 0.02, "holds", expected) for expected in ("holds", "fails")
     )
-    write(notebooks, "00_good", claim.format(expected="holds"), "print('fine')")
+    write(notebooks, "00_good", claim.format(good), "print('fine')", said=Verdict(*good))
     write(notebooks, "01_bad", "print('before')", "1 / 0", "print('after')")
-    write(notebooks, "02_changed", claim.format(expected="fails"), "print('fine')")
+    write(notebooks, "02_changed", claim.format(changed), "print('fine')", said=Verdict(*changed))
     monkeypatch.setattr(course, "NOTEBOOKS", notebooks)
     monkeypatch.setattr(course, "HOME", tmp_path)
     return tmp_path

@@ -1,7 +1,5 @@
 """Draws that every machine makes alike."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 

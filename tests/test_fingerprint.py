@@ -1,7 +1,5 @@
 """The fingerprint sees an operation that computes otherwise, and names it."""
 
-from __future__ import annotations
-
 import re
 
 import pytest

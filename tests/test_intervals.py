@@ -1,9 +1,7 @@
-from __future__ import annotations
-
 import numpy as np
 import pytest
 
-from embedlab.measure.intervals import Measure, pooled, simultaneous
+from embedlab.measure.intervals import Measure, max_t_intervals, pooled
 
 
 def accuracy(rng, p=0.8, n=400, **units) -> Measure:
@@ -76,10 +74,10 @@ def test_pooled_keeps_images_and_adds_seeds(rng):
 
 def test_simultaneous_intervals_are_wider_than_single_ones(rng):
     family = [accuracy(rng) for _ in range(8)]
-    for m, (low, high) in zip(family, simultaneous(family), strict=True):
+    for m, (low, high) in zip(family, max_t_intervals(family), strict=True):
         assert low < m.low
         assert high > m.high
-    assert simultaneous(family[:1])[0] == pytest.approx(family[0].interval(), abs=0.01)
+    assert max_t_intervals(family[:1])[0] == pytest.approx(family[0].interval(), abs=0.01)
 
 
 def test_replicates_are_the_same_each_time(rng):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 import re
 
 import nbformat
 import pytest
 
+from embedlab.course.claims_page import STATEMENTS, claims_page
 from embedlab.course.run import NOTEBOOKS, lesson_number, lessons
 from embedlab.lessons.experiments import LIVE
+from embedlab.measure.verdicts import Verdict
 
 LESSONS = lessons()
 each = pytest.mark.parametrize("path", LESSONS, ids=lambda p: p.stem)
@@ -16,6 +19,12 @@ each = pytest.mark.parametrize("path", LESSONS, ids=lambda p: p.stem)
 
 def read(path):
     return nbformat.read(path, as_version=4)
+
+
+def words(path):
+    """What the cells of a page printed and showed in words."""
+    outputs = [output for cell in code(path) for output in cell.outputs]
+    return "\n".join(o.get("text") or o.get("data", {}).get("text/plain", "") for o in outputs)
 
 
 def code(path):
@@ -86,7 +95,7 @@ def test_anatomy(path):
 
 @each
 def test_every_claim_has_a_verdict_on_record_and_keeps_it(path):
-    printed = "".join(o.get("text", "") for c in code(path) for o in c.outputs)
+    printed = words(path)
     assert len(re.findall(r"margin 0\.\d+: (HOLDS|FAILS|UNDECIDED)", printed)) >= 3
     assert "on record" not in printed
     assert "OUTSIDE" not in printed
@@ -96,9 +105,46 @@ def test_every_claim_has_a_verdict_on_record_and_keeps_it(path):
 
 
 def test_live_runs_share_one_rate_of_false_alarms():
-    printed = "".join(o.get("text", "") for path in LESSONS for c in code(path) for o in c.outputs)
+    printed = "\n".join(map(words, LESSONS))
     assert len(re.findall(r"^live .*, (?:inside|equal)", printed, re.MULTILINE)) == LIVE
     assert "NOT EQUAL" not in printed
+
+
+def test_what_is_claimed_is_shown():
+    """A claim that no cell shows would be judged, and nobody would see it."""
+    for path in LESSONS:
+        for cell in code(path):
+            tree = ast.parse(cell.source)
+            hidden = [node for node in ast.walk(tree) if isinstance(node, ast.Expr)]
+            hidden = [node.value for node in hidden if node is not tree.body[-1]]
+            calls = {n.func.id for n in hidden if isinstance(n, ast.Call) and hasattr(n.func, "id")}
+            assert not calls & {"claim", "claims", "reproduces"}, (path.stem, cell.id)
+            assert not re.search(r"\);\s*$", cell.source) or "claim" not in cell.source
+
+
+def test_the_claims_page_is_up_to_date():
+    page = NOTEBOOKS / "claims.md"
+    assert page.read_text("utf-8") == claims_page(), "run embedlab refresh"
+
+
+def test_the_claims_page_counts_verdicts_by_data_set(tmp_path):
+    rows = [("C1", "digits", "holds"), ("C1", "digits", "holds"), ("C1", "faces", "fails")]
+    rows += [("C2", "digits", "undecided"), ("live", "digits", "holds")]
+    cell = nbformat.v4.new_code_cell('claim("C1")\nclaim("C2")')
+    for id, dataset, verdict in rows:
+        found = Verdict(id, "said", 0.1, 0.0, 0.2, 0.02, verdict, verdict, dataset)
+        data = {"text/plain": repr(found), **found._repr_mimebundle_()}
+        cell.outputs.append(nbformat.v4.new_output("display_data", data=data))
+    path = tmp_path / "07_words.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), path)
+    table = [line for line in claims_page([path]).splitlines() if line.startswith("|")]
+    assert table[0] == "|  | statement | lesson | digits | faces |"
+    for line, id, found in zip(
+        table[2:], STATEMENTS, (("holds 2", "fails 1"), ("undecided 1", "")), strict=False
+    ):
+        cells = [part.strip() for part in line.split("|")[1:-1]]
+        assert cells == [id, STATEMENTS[id], "[07](07_words.ipynb)", *found]
+    assert len(table) == 4
 
 
 @each

@@ -1,9 +1,11 @@
-from __future__ import annotations
-
+import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from IPython.core.formatters import DisplayFormatter
+from rich.console import Console
 from sklearn.decomposition import PCA as SklearnPCA
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
@@ -11,9 +13,10 @@ from sklearn.preprocessing import FunctionTransformer
 from embedlab import load_images, score
 from embedlab.data.download import DataUnavailable
 from embedlab.data.labels import shuffled
-from embedlab.embedders import PCA, KernelLDA, Pixels
+from embedlab.embedders import LDA, PCA, KernelLDA, Pixels
 from embedlab.measure.scoreboard import MEASURES, Row, pooled_row, stored_rows
-from embedlab.show.tables import table
+from embedlab.measure.verdicts import NUMBERS
+from embedlab.show.tables import markdown, numbers, rich_table, table
 
 
 def test_a_row_has_every_measure_with_its_interval(few):
@@ -80,6 +83,40 @@ def test_table_is_sorted_by_map(few):
     assert shown.loc["PCA-2", "fit"].endswith(" s")
     assert shown.loc["PCA-2", "embeds"].endswith(" images/s")
     assert table([]).empty
+
+
+def test_page_terminal_and_readme_say_the_same(few):
+    rows = [score(PCA(2), few), score(LDA(), few)]
+    rows.append(replace(rows[0], name="told", supervision="captions", seeds=5))
+    entries = numbers(rows)
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(rich_table(entries, few.name))
+    lines, cells = console.export_text().splitlines(), markdown(entries).splitlines()
+    page = table(rows)
+    assert "*: labels, +: captions" in lines[-1]
+    assert cells[0].split(" | ")[1:7] == list(page.columns)[:-1]
+    assert lines[0].split() == [few.name, *list(page.columns)[1:-1]]
+    marks = {"labels": "*", "captions": "+", "none": " "}
+    for entry, line, cell in zip(entries, lines[1:], cells[2:], strict=False):
+        row = page.loc[entry["name"]]
+        name, supervision, length = cell.strip("| ").split(" | ")[:3]
+        assert (name, supervision, int(length)) == (entry["name"], row["labels?"], row["length"])
+        assert f"{line} "[len(name)] == marks[supervision]
+        for value, low, high in entry["measures"].values():
+            assert f"{value:.3f} [{low:.3f}, {high:.3f}]" in list(row)
+            assert f"**{value:.2f}** <sub>{low:.2f}–{high:.2f}</sub>" in cell
+            assert f"{value:.2f} {low:.2f}–{high:.2f}".replace("0.", ".") in line
+
+
+def test_a_page_holds_the_numbers_of_its_table(few):
+    row = score(PCA(2), few)
+    data, _ = DisplayFormatter().format(table([row]))
+    assert data["text/plain"] == str(table([row]))
+    assert "<table" in data["text/html"]
+    (entry,) = json.loads(json.dumps(data[NUMBERS]["rows"]))
+    assert (entry["name"], entry["dataset"], entry["length"]) == ("PCA-2", few.name, 2)
+    assert entry["measures"]["map"] == [row.map.value, row.map.low, row.map.high]
+    assert NUMBERS not in DisplayFormatter().format(table([row])[["length"]])[0]
 
 
 def test_the_yardstick_on_fashion_mnist():

@@ -1,7 +1,5 @@
 """The reference arithmetic is set early, only where it helps, and over nobody's wishes."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys
@@ -52,6 +50,12 @@ needs_avx2 = pytest.mark.skipif(
 @needs_avx2
 def test_begin_sets_it():
     assert run(f"import embedlab; embedlab.begin(); {SET}", EMBEDLAB_DEVICE="cpu") == "5"
+
+
+def test_what_is_on_record_does_not_bind_on_a_set_that_replaces_the_lessons_own():
+    code = "import embedlab; embedlab.begin(); from embedlab.measure.verdicts import Verdict; "
+    for wanted, news_on in (("", ""), ("digits", ""), ("photo-crops", "photo-crops")):
+        assert run(f"{code}print([Verdict.news_on])", EMBEDLAB_DATASET=wanted) == str([news_on])
 
 
 @needs_avx2

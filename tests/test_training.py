@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch
@@ -99,7 +97,7 @@ def test_in_batches_is_the_whole_at_once(rng):
 def test_affine_shifts_by_its_share(axis):
     x = torch.zeros(200, 1, 32, 32)
     x[:, :, 16, 16] = 1
-    out = Affine(0, 0, 0, shift=0.25)(x, torch.Generator().manual_seed(0))
+    out = Affine(0, 0, 0, translate=0.25)(x, torch.Generator().manual_seed(0))
     place = torch.arange(32.0)
     centre = (out.sum(dim=(1, 3 - axis)) * place).sum(dim=1)
     assert 6.5 < (centre - 16).abs().max() <= 8.01

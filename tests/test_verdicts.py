@@ -1,12 +1,9 @@
-from __future__ import annotations
-
-import json
-
 import numpy as np
 import pytest
+from IPython.core.formatters import DisplayFormatter
 
 from embedlab.measure.intervals import Measure
-from embedlab.measure.verdicts import MARGINS, claim, claims, judge
+from embedlab.measure.verdicts import MARGINS, NUMBERS, Verdict, claim, claims, verdict_of
 
 
 def measure(value, spread=0.0, dataset="digits", name="map"):
@@ -29,26 +26,30 @@ def measure(value, spread=0.0, dataset="digits", name="map"):
     ],
 )
 def test_verdicts(low, high, relation, verdict):
-    assert judge(low, high, 0.02, relation) == verdict
+    assert verdict_of(low, high, 0.02, relation) == verdict
 
 
 def test_unknown_relation():
     with pytest.raises(ValueError, match="relation"):
-        judge(0, 1, 0.02, "<")
+        verdict_of(0, 1, 0.02, "<")
 
 
-def test_a_changed_verdict_is_marked(capsys):
+def test_a_changed_verdict_is_marked():
     v = claim("C0", "words", measure(0.8), ">", measure(0.7), expect="fails")
     assert v.verdict == "holds"
     assert v.changed
-    assert "on record: FAILS" in capsys.readouterr().out
+    assert "on record: FAILS" in repr(v)
     assert not claim("C0", "words", measure(0.8), ">", measure(0.7), expect="holds").changed
 
 
 def test_a_record_does_not_bind_on_a_set_of_the_readers_choice(monkeypatch):
-    monkeypatch.setenv("EMBEDLAB_DATASET", "folder:mine")
+    monkeypatch.setattr(Verdict, "news_on", "folder:mine")
     left, right = measure(0.8, dataset="folder:mine"), measure(0.7, dataset="folder:mine")
-    assert not claim("C0", "words", left, ">", right, expect="fails").changed
+    v = claim("C0", "words", left, ">", right, expect="fails")
+    assert not v.changed
+    assert "on record" not in repr(v)
+    assert shown(v)[0]["expected"] is None
+    assert claim("C0", "words", measure(0.8), ">", measure(0.7), expect="fails").changed
 
 
 def test_a_number_may_stand_at_the_right():
@@ -69,13 +70,28 @@ def test_a_family_has_wider_intervals_than_its_members(rng):
         assert many.high - many.low > one.high - one.low
 
 
-def test_claims_are_recorded(tmp_path, monkeypatch):
-    path = tmp_path / "record.jsonl"
-    monkeypatch.setenv("EMBEDLAB_RECORD", str(path))
-    claim("C0", "words", measure(0.8), ">", measure(0.7))
-    entry = json.loads(path.read_text())
-    assert entry["kind"] == "claim"
-    assert entry["verdict"] == "holds"
+def shown(verdicts):
+    """What a page holds of verdicts for a program; the words are on it too."""
+    data, _ = DisplayFormatter().format(verdicts)
+    assert data["text/plain"] == repr(verdicts)
+    return data[NUMBERS]["claims"]
+
+
+def test_a_page_shows_claims_in_words_and_in_numbers(capsys):
+    rows = [("one", measure(0.8), ">", measure(0.7)), ("two", measure(0.5), ">", 0.7)]
+    family = claims("C0", rows, expect="holds")
+    assert capsys.readouterr().out == ""
+    assert repr(family) == f"{family[0]!r}\n{family[1]!r}"
+    assert "C0   one\n     difference +0.100 [+0.100, +0.100], margin 0.02: HOLDS" in repr(family)
+    assert [Verdict(**entry) for entry in shown(family)] == family
+    one = claim("C0", *rows[0])
+    assert [Verdict(**entry) for entry in shown(one)] == [one]
+    assert (one.value, one.dataset) == (pytest.approx(0.1), "digits")
+
+
+def test_a_measure_without_a_margin_is_named():
+    with pytest.raises(ValueError, match="margin is written down for the measure 'speed'"):
+        claim("C0", "x", measure(1.0, name="speed"), ">", 0.0)
 
 
 def test_wrong_expectations_are_refused():

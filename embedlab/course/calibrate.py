@@ -32,7 +32,7 @@ def _nudged(network, device, fast, move=embedlab.training.loop.to_device):
     return move(network, device, fast)
 embedlab.training.loop.to_device = _nudged"""
 
-IGNORED = {f"EMBEDLAB_{name}" for name in ("DATASET", "THREADS", "RECORD", "ARITHMETIC")}
+IGNORED = {f"EMBEDLAB_{name}" for name in ("DATASET", "THREADS", "ARITHMETIC")}
 
 # What a run is perturbed by: environment variables, and a seed of noise on each network's first
 # weights. The limits come from the first; the second, which they have not seen, check them.

@@ -36,7 +36,7 @@ def export(notebook, target: Path) -> Path:
     page, _ = exporter.from_notebook_node(notebook, resources={"metadata": {"name": title}})
     target.parent.mkdir(parents=True, exist_ok=True)
     # Links between lessons lead to pages, as their notebooks do to notebooks.
-    page = page.replace('.ipynb"', '.html"').replace('glossary.md"', 'glossary.html"')
+    page = page.replace('.ipynb"', '.html"').replace('.md"', '.html"')
     return _write_whole(target, page)
 
 

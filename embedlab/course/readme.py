@@ -1,7 +1,5 @@
 """What of the results is written into README.md, so that nobody types a number there."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -11,38 +9,23 @@ from embedlab.embedders import PCA
 from embedlab.measure.scoreboard import stored_rows
 from embedlab.search.exact import nearest
 from embedlab.settings import ROOT
-from embedlab.show.plots import COLOURS
-from embedlab.show.tables import markdown
+from embedlab.show.plots import COLORS
+from embedlab.show.tables import markdown, numbers
 
 BEGIN, END = "<!-- scoreboard: embedlab scoreboard --readme -->", "<!-- end of scoreboard -->"
 
 
 def with_scoreboard(text: str) -> str:
-    """A README's text with the scoreboard of digits between its two marks.
-
-    Parameters
-    ----------
-    text : str
-
-    Returns
-    -------
-    str
-    """
+    """A README's text with the scoreboard of digits between its two marks."""
     before, _, rest = text.partition(BEGIN)
     _, found, after = rest.partition(END)
     if not found:
         raise ValueError(f"README.md must hold the lines {BEGIN} and {END}.")
-    return f"{before}{BEGIN}\n{markdown(stored_rows('digits').values())}\n{END}{after}"
+    return f"{before}{BEGIN}\n{markdown(numbers(stored_rows().values()))}\n{END}{after}"
 
 
 def draw_search(path: Path) -> None:
-    """README's picture: a digit and the nine test images nearest to it by PCA and cosine.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        Of the PNG file.
-    """
+    """README's picture: a digit and the nine test images nearest to it by PCA and cosine."""
     images, query = load_images("digits"), 136
     vectors = PCA(32).fit(images.train.x).transform(images.test.x)
     shown = [query, *nearest(vectors, 9, [query])[0]]
@@ -50,7 +33,7 @@ def draw_search(path: Path) -> None:
     for i, (axis, image) in enumerate(zip(axes, images.test.x[shown, 0], strict=True)):
         axis.imshow(image, cmap="gray")
         axis.set(xticks=[], yticks=[], title="query" if i == 0 else "")
-        axis.spines[:].set(visible=i == 0, color=COLOURS[3], linewidth=3)
+        axis.spines[:].set(visible=i == 0, color=COLORS[3], linewidth=3)
     figure.savefig(path, dpi=100)
     plt.close(figure)
 

@@ -226,8 +226,9 @@ def run_course(
     folder = HOME / "build" / "course" / (dataset or "embedded").replace(":", "_").replace("/", "_")
     pages = folder / "html"
     pages.mkdir(parents=True, exist_ok=True)
-    glossary = nbformat.v4.new_markdown_cell((NOTEBOOKS / "glossary.md").read_text("utf-8"))
-    export(nbformat.v4.new_notebook(cells=[glossary]), pages / "glossary.html")
+    for page in NOTEBOOKS.glob("*.md"):  # the glossary and the claims
+        cells = [nbformat.v4.new_markdown_cell(page.read_text("utf-8"))]
+        export(nbformat.v4.new_notebook(cells=cells), pages / f"{page.stem}.html")
     environment = {**os.environ, **({"EMBEDLAB_DATASET": dataset} if dataset else {})}
     jobs = jobs or min(len(paths), cpu_count())
     console.print(f"{_count(len(paths), 'lesson')}, {jobs} at a time, one thread each.")

@@ -1,9 +1,7 @@
-"""What a lesson's page needs: its set-up line and the package's own code, shown in place.
+"""What a lesson's page begins with.
 
 What loads NumPy or torch is imported where it is used: :func:`begin` comes before.
 """
-
-from __future__ import annotations
 
 import logging
 import os
@@ -21,23 +19,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Lesson:
-    """Where a lesson runs and on what.
+    """Where a lesson runs and on what."""
 
-    Attributes
-    ----------
-    device : torch.device
-    dataset : str
-        ``EMBEDLAB_DATASET``, or the lesson's own.
-    budget : Budget
-    threads : int
-    """
-
-    device: torch.device
-    dataset: str
-    budget: Budget
+    device: "torch.device"
+    dataset: str  # EMBEDLAB_DATASET, or the lesson's own
+    budget: "Budget"
     threads: int
 
-    def images(self) -> Images:
+    def images(self) -> "Images":
         """The lesson's image set, within the budget."""
         from embedlab.data.load import EMBEDDED, load_images
 
@@ -62,12 +51,14 @@ def begin(dataset: str = "digits") -> Lesson:
     Lesson
     """
     use_reference_arithmetic()
+    from embedlab.measure.verdicts import Verdict
     from embedlab.show.plots import use_style
     from embedlab.training.device import pick_budget, pick_device, set_threads
     from embedlab.training.fingerprint import differing
 
-    threads, device = set_threads(), pick_device()
-    lesson = Lesson(device, wanted_dataset() or dataset, pick_budget(device), threads)
+    threads, device, other = set_threads(), pick_device(), wanted_dataset()
+    Verdict.news_on = other if other != dataset else ""
+    lesson = Lesson(device, other or dataset, pick_budget(device), threads)
     whose = "the book's own" if device.type == "cpu" and not differing() else "not the book's"
     use_style()
     logging.getLogger("transformers").setLevel(logging.ERROR)

@@ -7,11 +7,10 @@ list of contributions of its own: the test images that happened to be drawn, the
 of a 5-shot draw, the seeds that trainings began with. A bootstrap resamples each list.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from typing import Self
 
 import numpy as np
 from scipy import stats
@@ -50,14 +49,10 @@ class Measure:
             raise ValueError(f"{self.name} on {self.dataset!r} is not finite.")
 
     @classmethod
-    def from_units(cls, name: str, dataset: str = "", **units: np.ndarray) -> Measure:
-        """From the contributions themselves: the value is the mean of the first list.
+    def from_units(cls, name: str, dataset: str = "", **units: np.ndarray) -> Self:
+        """From the contributions themselves, by source of chance, each of shape (n_units,).
 
-        Parameters
-        ----------
-        name, dataset : str
-        **units : ndarray of float, shape (n_units,)
-            Contributions by source of chance, such as ``image=`` or ``draw=``.
+        The value is the mean of the first: ``from_units("map", image=pseudo_values)``.
         """
         first = next(iter(units.values()))
         effects = {k: np.asarray(v, np.float64) - np.mean(v) for k, v in units.items()}
@@ -74,28 +69,13 @@ class Measure:
         return self.interval()[1]
 
     def interval(self, level: float = LEVEL) -> tuple[float, float]:
-        """Percentile bootstrap interval.
-
-        Parameters
-        ----------
-        level : float
-            Its nominal coverage.
-
-        Returns
-        -------
-        low, high : float
-        """
+        """Percentile bootstrap interval, low and high, of nominal coverage `level`."""
         tail = 50 * (1 - level)
         low, high = np.percentile(self.replicates(), [tail, 100 - tail])
         return float(low), float(high)
 
     def replicates(self) -> np.ndarray:
-        """The value in each bootstrap sample; the same samples for every measure of one size.
-
-        Returns
-        -------
-        ndarray of float64, shape (N_BOOT,)
-        """
+        """The value in each bootstrap sample, (N_BOOT,), the same for measures of one size."""
         total = np.full(N_BOOT, self.value)
         for source, effect in self.effects.items():
             if len(effect) > 1:
@@ -106,7 +86,7 @@ class Measure:
                 total += widen * (_resampled_shares(source, len(effect)) @ effect)
         return total
 
-    def __sub__(self, other: Measure) -> Measure:
+    def __sub__(self, other: Self) -> Self:
         """The paired difference: units of the same source and number are the same units."""
         if self.name != other.name or self.dataset != other.dataset:
             raise ValueError(
@@ -129,18 +109,10 @@ class Measure:
                 effects[source] = -effect
         return Measure(self.name, self.value - other.value, effects, self.dataset)
 
-    def on_other_images(self, dataset: str) -> Measure:
+    def on_other_images(self, dataset: str) -> Self:
         """The same measure, made comparable with one of `dataset` taken on other test images.
 
         Nothing is paired then: every source of chance counts on its own.
-
-        Parameters
-        ----------
-        dataset : str
-
-        Returns
-        -------
-        Measure
         """
         effects = {f"{source} of {self.dataset}": e for source, e in self.effects.items()}
         return Measure(self.name, self.value, effects, dataset)
@@ -151,13 +123,9 @@ class Measure:
 
 @cache
 def _resampled_shares(source: str, n: int) -> np.ndarray:
-    """How often each of `n` units is drawn in each bootstrap sample, over n, less its mean 1/n.
+    """How often each of `n` units is drawn, over n, less its mean 1/n: float32 (N_BOOT, n).
 
     Seeded by source and size alone, so that paired measures meet the same samples.
-
-    Returns
-    -------
-    ndarray of float32, shape (N_BOOT, n)
     """
     rng = np.random.default_rng([n, *source.encode()])
     counts = rng.multinomial(n, np.full(n, 1 / n), size=N_BOOT)
@@ -165,19 +133,7 @@ def _resampled_shares(source: str, n: int) -> np.ndarray:
 
 
 def pooled(measures: Sequence[Measure], source: str = "seed") -> Measure:
-    """The mean over repetitions (seeds, choices of classes), which become a source of chance.
-
-    Parameters
-    ----------
-    measures : sequence of Measure
-        Of one name and data set, on the same images.
-    source : str
-        What differs between the repetitions.
-
-    Returns
-    -------
-    Measure
-    """
+    """The mean over repetitions on the same images, whose `source` becomes one of chance."""
     first = measures[0]
     if {(m.name, m.dataset) for m in measures} != {(first.name, first.dataset)}:
         raise ValueError("measures must be of one name and one data set.")
@@ -190,21 +146,9 @@ def pooled(measures: Sequence[Measure], source: str = "seed") -> Measure:
     return Measure(first.name, float(values.mean()), effects, first.dataset)
 
 
-def simultaneous(measures: Sequence[Measure], level: float = LEVEL) -> list[tuple[float, float]]:
-    """Intervals that hold for a whole family at once (the bootstrap max-t method).
+def max_t_intervals(measures: Sequence[Measure], level: float = LEVEL) -> list[tuple[float, float]]:
+    """Intervals that hold for a whole family at once, by the bootstrap max-t method.
 
-    Parameters
-    ----------
-    measures : sequence of Measure
-    level : float
-        Coverage of all of them together.
-
-    Returns
-    -------
-    list of (low, high)
-
-    References
-    ----------
     Westfall and Young (1993), Resampling-based multiple testing.
     """
     values = np.array([m.value for m in measures])

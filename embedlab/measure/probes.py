@@ -4,7 +4,7 @@ Cosine is taken on the raw vectors, as vector databases do. Choices are made on 
 quoted on test.
 """
 
-from __future__ import annotations
+from copy import deepcopy
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
@@ -13,14 +13,14 @@ from sklearn.preprocessing import StandardScaler
 
 from embedlab.data.images import Split
 from embedlab.measure.intervals import Measure
-from embedlab.search.exact import normalised
+from embedlab.search.exact import normalize
 
 C_GRID = (0.01, 0.1, 1.0)
 # Enough for every fit here to converge; a fit that does not is cut there, for everybody alike.
 MAX_ITER = 1_000
 
 
-def _standardise(*sets: np.ndarray) -> list[np.ndarray]:
+def _standardize(*sets: np.ndarray) -> list[np.ndarray]:
     """Zero mean and unit variance by the first set's statistics.
 
     A number that hardly varies beside the others is rounding, and stays small: blown up to unit
@@ -34,48 +34,23 @@ def _standardise(*sets: np.ndarray) -> list[np.ndarray]:
 
 
 def linear_probe(train, val, test) -> tuple[np.ndarray, float]:
-    """Multinomial logistic regression on standardised vectors, C chosen on val.
+    """Multinomial logistic regression on standardised vectors (N, D), with labels (N,).
 
-    Parameters
-    ----------
-    train, val, test : (ndarray (N, D), ndarray (N,))
-        Vectors and labels.
-
-    Returns
-    -------
-    right : ndarray of float64, shape (N_test,)
-        1 where a test image is classified rightly.
-    C : float
-        The inverse regularisation chosen.
+    Gives 1 where a test image is classified rightly, (N_test,), and the C chosen on val.
     """
     (a, y), (b, y_val), (c, y_test) = train, val, test
-    a, b, c = _standardise(a, b, c)
+    a, b, c = _standardize(a, b, c)
     model = LogisticRegression(max_iter=MAX_ITER, tol=1e-3, warm_start=True)
-    best = (-1.0, None, None)
-    for C in C_GRID:
-        model.set_params(C=C).fit(a, y)
-        accuracy = model.score(b, y_val)
-        if accuracy > best[0]:  # a tie goes to the stronger regularisation
-            best = (accuracy, C, (model.predict(c) == y_test).astype(float))
-    return best[2], best[1]
+    fits = [deepcopy(model.set_params(C=C).fit(a, y)) for C in C_GRID]
+    best = max(fits, key=lambda fit: fit.score(b, y_val))  # of equals, the stronger regularisation
+    return (best.predict(c) == y_test).astype(float), best.C
 
 
 def knn_probe(train, test, k: int = 10) -> np.ndarray:
-    """k-nearest-neighbour classification by cosine.
-
-    Parameters
-    ----------
-    train, test : (ndarray (N, D), ndarray (N,))
-    k : int
-
-    Returns
-    -------
-    ndarray of float64, shape (N_test,)
-        1 where a test image is classified rightly.
-    """
+    """1 where the `k` nearest neighbours by cosine class a test image rightly, (N_test,)."""
     # Between vectors of length one, order by distance is order by cosine.
-    model = KNeighborsClassifier(min(k, len(train[1]))).fit(normalised(train[0]), train[1])
-    return (model.predict(normalised(test[0])) == test[1]).astype(float)
+    model = KNeighborsClassifier(min(k, len(train[1]))).fit(normalize(train[0]), train[1])
+    return (model.predict(normalize(test[0])) == test[1]).astype(float)
 
 
 def few_shot_draws(y: np.ndarray, shots: int = 5, draws: int = 10) -> list[np.ndarray]:
@@ -102,25 +77,11 @@ def few_shot_draws(y: np.ndarray, shots: int = 5, draws: int = 10) -> list[np.nd
 
 
 def few_shot(train, test, shots: int = 5, draws: int = 10) -> np.ndarray:
-    """The linear probe with C = 1 from a few labelled images a class, several times over.
-
-    Parameters
-    ----------
-    train, test : (ndarray (N, D), ndarray (N,))
-    shots : int
-        Labelled images a class.
-    draws : int
-        Repetitions with other images.
-
-    Returns
-    -------
-    ndarray of float64, shape (draws, N_test)
-        1 where a test image is classified rightly.
-    """
+    """1 where the linear probe with C = 1 is right, taught `shots` images a class: (draws, N)."""
     (a, y), (c, y_test) = train, test
     right = []
     for index in few_shot_draws(y, shots, draws):
-        few, many = _standardise(a[index], c)
+        few, many = _standardize(a[index], c)
         model = LogisticRegression(C=1.0, max_iter=MAX_ITER, tol=1e-3).fit(few, y[index])
         right.append(model.predict(many) == y_test)
     return np.array(right, float)

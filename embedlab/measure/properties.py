@@ -1,7 +1,5 @@
 """What can be seen in an image without knowing its class: ink, slant, position."""
 
-from __future__ import annotations
-
 import numpy as np
 from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
@@ -36,20 +34,10 @@ def properties(x: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def r2_probe(train, val, test, dataset: str = "") -> Measure:
-    """How much of a property a linear map of the vectors explains: R squared on test.
+    """How much of a property (N,) a linear map of vectors (N, D) explains: R squared on test.
 
     Ridge regression on standardised vectors, its penalty chosen on val. One is perfect, zero is
     no better than the test mean, and below zero is possible.
-
-    Parameters
-    ----------
-    train, val, test : (ndarray (N, D), ndarray (N,))
-        Vectors and the property's values.
-    dataset : str
-
-    Returns
-    -------
-    Measure
     """
     scaler = StandardScaler().fit(train[0])
     a, b, c = (scaler.transform(part[0]) for part in (train, val, test))

@@ -1,11 +1,9 @@
 """Retrieval by cosine: mean average precision, and how crowded the vectors are."""
 
-from __future__ import annotations
-
 import numpy as np
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
-from embedlab.search.exact import normalised
+from embedlab.search.exact import normalize
 
 
 def mean_average_precision(vectors: np.ndarray, y: np.ndarray, block: int = 512) -> np.ndarray:
@@ -36,7 +34,7 @@ def mean_average_precision(vectors: np.ndarray, y: np.ndarray, block: int = 512)
     check_consistent_length(vectors, y)
     n = len(y)
     order = np.random.default_rng(0).permutation(n)
-    v, y = normalised(vectors)[order], np.asarray(y)[order]
+    v, y = normalize(vectors)[order], np.asarray(y)[order]
     ap = np.empty(n)
     as_answer = np.zeros(n)  # sum over the queries of dAP/dw of this image
     rank = np.arange(1, n, dtype=np.float32)
@@ -70,16 +68,7 @@ def _from_here_on(values: np.ndarray) -> np.ndarray:
 
 
 def mean_cosine(vectors: np.ndarray) -> float:
-    """Mean cosine between pairs of different vectors: near 1 where they crowd into a narrow cone.
-
-    Parameters
-    ----------
-    vectors : ndarray of float, shape (N, D)
-
-    Returns
-    -------
-    float
-    """
-    v = normalised(vectors).astype(np.float64)
+    """Mean cosine between pairs of vectors (N, D): near 1 where they crowd into a narrow cone."""
+    v = normalize(vectors).astype(np.float64)
     n = len(v)
     return float((np.square(v.sum(axis=0)).sum() - np.square(v).sum()) / (n * (n - 1)))

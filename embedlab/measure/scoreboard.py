@@ -1,24 +1,20 @@
 """One row an embedder: every measure with its interval, and what it cost."""
 
-from __future__ import annotations
-
 import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 from sklearn.exceptions import NotFittedError
-from sklearn.utils.validation import (
-    check_is_fitted,
-)
+from sklearn.utils.validation import check_is_fitted
 
 from embedlab.data.images import Images
 from embedlab.measure.intervals import Measure, pooled
 from embedlab.measure.probes import few_shot, knn_probe, linear_probe
-from embedlab.measure.record import record
 from embedlab.measure.retrieval import mean_average_precision, mean_cosine
-from embedlab.settings import RESULTS
+from embedlab.settings import stored_results
 
 MEASURES = {"linear": "linear", "knn": "kNN", "five_shot": "5-shot", "map": "mAP"}
 
@@ -27,34 +23,18 @@ MEASURES = {"linear": "linear", "knn": "kNN", "five_shot": "5-shot", "map": "mAP
 class Row:
     """A line of a table: one embedder or one condition, and what was measured of it.
 
-    Attributes
-    ----------
-    name : str
-    dataset : str
-    measures : dict of str to Measure
-        On the scoreboard ``linear``, ``knn``, ``five_shot`` and ``map``, which can also be read as
-        attributes: ``row.map.value``.
-    n_components : int
-        Length of the vectors.
-    supervision : str
-        ``"none"``, ``"captions"`` or ``"labels"``.
-    mean_cosine : float
-        Between pairs of test images.
-    fit_seconds, images_per_second : float
-        To fit, and to embed the test images.
-    seeds : int
-        Trainings that the row is the mean of.
+    The measures of the scoreboard can also be read as attributes: ``row.map.value``.
     """
 
     name: str
     dataset: str
     measures: dict[str, Measure]
-    n_components: int = 0
-    supervision: str = "none"
-    mean_cosine: float = float("nan")
+    n_components: int = 0  # length of the vectors
+    supervision: str = "none"  # or "captions" or "labels"
+    mean_cosine: float = float("nan")  # between pairs of test images
     fit_seconds: float = 0.0
-    images_per_second: float = 0.0
-    seeds: int = 1
+    images_per_second: float = 0.0  # to embed the test images
+    seeds: int = 1  # trainings that the row is the mean of
 
     @property
     def linear(self) -> Measure:
@@ -90,7 +70,7 @@ class Row:
         return out
 
     @classmethod
-    def from_dict(cls, entry: dict, fingerprint: str = "") -> Row:
+    def from_dict(cls, entry: dict, fingerprint: str = "") -> Self:
         """The inverse of :meth:`to_dict`, for numbers measured with some arithmetic."""
         measures = {
             key: Measure(
@@ -141,7 +121,7 @@ def score(embedder, images: Images, name: str | None = None) -> Row:
         vectors[key] = (_checked(embedder.transform(split.x), len(split), embedder), split.y)
         rate = len(split) / (time.perf_counter() - start)
     n_components = vectors["test"][0].shape[1]
-    row = Row(
+    return Row(
         name=name or f"{type(embedder).__name__}-{n_components}",
         dataset=images.name,
         measures=measure_all(**vectors, dataset=images.name),
@@ -151,8 +131,6 @@ def score(embedder, images: Images, name: str | None = None) -> Row:
         fit_seconds=getattr(embedder, "fit_seconds_", seconds or 0.0),
         images_per_second=rate,
     )
-    record("row", **row.to_dict())
-    return row
 
 
 def _check_classes(images: Images) -> None:
@@ -178,18 +156,7 @@ def _checked(vectors, n: int, embedder) -> np.ndarray:
 
 
 def pooled_row(rows: Sequence[Row], source: str = "seed") -> Row:
-    """The mean over repetitions of one method's rows.
-
-    Parameters
-    ----------
-    rows : sequence of Row
-    source : str
-        What differs between the repetitions.
-
-    Returns
-    -------
-    Row
-    """
+    """The mean over repetitions of one method's rows, which differ in `source`."""
     return replace(
         rows[0],
         measures={k: pooled([r.measures[k] for r in rows], source) for k in rows[0].measures},
@@ -214,7 +181,7 @@ def stored_rows(dataset: str = "digits", name: str = "scoreboard") -> dict[str, 
     dict of str to Row
         Empty where there is no such file.
     """
-    path = RESULTS / dataset / f"{name}.json"
+    path = stored_results(dataset, name)
     if not path.is_file():
         return {}
     content = json.loads(path.read_text(encoding="utf-8"))
@@ -224,20 +191,7 @@ def stored_rows(dataset: str = "digits", name: str = "scoreboard") -> dict[str, 
 
 
 def measure_all(train, val, test, dataset: str = "") -> dict[str, Measure]:
-    """Every measure of the yardstick.
-
-    Parameters
-    ----------
-    train, val, test : (ndarray (N, D), ndarray (N,))
-        Vectors and labels of each split.
-    dataset : str
-        Name of the image set.
-
-    Returns
-    -------
-    dict of str to Measure
-        ``linear``, ``knn``, ``five_shot`` and ``map``.
-    """
+    """Every measure of the yardstick, of vectors (N, D) and labels (N,) of each split."""
     right, _ = linear_probe(train, val, test)
     shots = few_shot(train, test)
     units = {

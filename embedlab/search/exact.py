@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.utils.validation import check_array
 
 
-def normalised(vectors: np.ndarray) -> np.ndarray:
+def normalize(vectors: np.ndarray) -> np.ndarray:
     """Each vector over its length; a zero vector stays zero.
 
     Parameters
@@ -30,7 +30,7 @@ def top_k(
     """
     if k > len(gallery):
         raise ValueError(f"k={k} is more than the {len(gallery)} of the gallery.")
-    cosine = normalised(queries) @ normalised(gallery).T
+    cosine = normalize(queries) @ normalize(gallery).T
     if own is not None:
         cosine[np.arange(len(own)), own] = -np.inf
     return np.argsort(-cosine, axis=1, kind="stable")[:, :k]

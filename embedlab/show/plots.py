@@ -1,7 +1,5 @@
 """Figures of the lessons: one style, colours that can be told apart, words for alt text."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Sequence
 
@@ -15,7 +13,7 @@ from embedlab.measure.intervals import Measure
 from embedlab.search.exact import nearest
 
 # Okabe and Ito's palette for colour-blind eyes too, its yellow darkened; a grey and a violet.
-COLOURS = "#0072B2 #E69F00 #009E73 #D55E00 #CC79A7 #56B4E9 #C9B600 #000000 #999999 #7F3F98".split()
+COLORS = "#0072B2 #E69F00 #009E73 #D55E00 #CC79A7 #56B4E9 #C9B600 #000000 #999999 #7F3F98".split()
 
 
 def use_style() -> None:
@@ -27,7 +25,7 @@ def use_style() -> None:
             "font.size": 10,
             "axes.spines.top": False,
             "axes.spines.right": False,
-            "axes.prop_cycle": plt.cycler(color=COLOURS),
+            "axes.prop_cycle": plt.cycler(color=COLORS),
             "axes.grid": True,
             "axes.axisbelow": True,
             "grid.alpha": 0.3,
@@ -137,7 +135,7 @@ def filter_pictures(filters: np.ndarray, side: int) -> np.ndarray:
     return (0.5 + 0.5 * filters / reach).reshape(len(filters), -1, side, side)
 
 
-def token_colours(tokens: np.ndarray, patch_size: int) -> np.ndarray:
+def token_colors(tokens: np.ndarray, patch_size: int) -> np.ndarray:
     """The first three principal components of tokens as red, green and blue patches.
 
     Parameters
@@ -156,8 +154,8 @@ def token_colours(tokens: np.ndarray, patch_size: int) -> np.ndarray:
     three = PCA(3).fit_transform(tokens.reshape(n * t, -1))
     three = (three - three.min(axis=0)) / np.ptp(three, axis=0)
     side = round(t**0.5)
-    colours = three.reshape(n, side, side, 3).transpose(0, 3, 1, 2)
-    return colours.repeat(patch_size, axis=2).repeat(patch_size, axis=3)
+    colors = three.reshape(n, side, side, 3).transpose(0, 3, 1, 2)
+    return colors.repeat(patch_size, axis=2).repeat(patch_size, axis=3)
 
 
 def neighbours(
@@ -180,7 +178,7 @@ def neighbours(
     """
     shown = np.column_stack([queries, nearest(vectors, k, queries)])
     same = split.y[shown] == split.y[shown[:, :1]]
-    frames = np.where(same, COLOURS[2], COLOURS[3]).astype(object)
+    frames = np.where(same, COLORS[2], COLORS[3]).astype(object)
     frames[:, 0] = None
     image_grid(
         split.x[shown.ravel()],
@@ -204,21 +202,21 @@ def scatter(v: np.ndarray, y: np.ndarray, names: Sequence[str], title: str, axis
     """
     for label, name in enumerate(names):
         points = v[y == label]
-        colour = COLOURS[label % len(COLOURS)]
-        axis.scatter(*points.T, s=16, alpha=0.75, color=colour, linewidths=0)
+        color = COLORS[label % len(COLORS)]
+        axis.scatter(*points.T, s=16, alpha=0.75, color=color, linewidths=0)
         axis.annotate(
             name,
             np.median(points, axis=0),
             ha="center",
             va="center",
             weight="bold",
-            bbox={"boxstyle": "round,pad=0.15", "fc": "white", "ec": colour, "alpha": 0.9},
+            bbox={"boxstyle": "round,pad=0.15", "fc": "white", "ec": color, "alpha": 0.9},
         )
     axis.set(title=title, xticks=[], yticks=[])
 
 
 def with_intervals(
-    axis, x: Sequence[float], measures: Sequence[Measure], label: str, colour: str, style: str = "-"
+    axis, x: Sequence[float], measures: Sequence[Measure], label: str, color: str, style: str = "-"
 ) -> None:
     """A curve of measures with their 95% intervals as a band.
 
@@ -227,15 +225,32 @@ def with_intervals(
     axis : matplotlib.axes.Axes
     x : sequence of float
     measures : sequence of Measure
-    label, colour, style : str
+    label, color, style : str
     """
-    axis.plot(x, [m.value for m in measures], style, color=colour, label=label, marker="o", ms=4)
+    axis.plot(x, [m.value for m in measures], style, color=color, label=label, marker="o", ms=4)
     axis.fill_between(
-        x, [m.low for m in measures], [m.high for m in measures], color=colour, alpha=0.15, lw=0
+        x, [m.low for m in measures], [m.high for m in measures], color=color, alpha=0.15, lw=0
     )
 
 
-def bars(axis, names: Sequence[str], measures: Sequence[Measure], colours=None) -> None:
+def points(measures: Sequence[Measure]) -> tuple[np.ndarray, np.ndarray]:
+    """Values, and how far their 95% intervals reach, as matplotlib's bars and points take them.
+
+    Parameters
+    ----------
+    measures : sequence of Measure
+
+    Returns
+    -------
+    value : ndarray of float, shape (N,)
+    reach : ndarray of float, shape (2, N)
+        Down and up.
+    """
+    value = np.array([m.value for m in measures])
+    return value, np.abs(np.array([[m.low, m.high] for m in measures]).T - value)
+
+
+def bars(axis, names: Sequence[str], measures: Sequence[Measure], colors=None) -> None:
     """Horizontal bars with 95% intervals, the first at the top.
 
     Parameters
@@ -243,11 +258,10 @@ def bars(axis, names: Sequence[str], measures: Sequence[Measure], colours=None) 
     axis : matplotlib.axes.Axes
     names : sequence of str
     measures : sequence of Measure
-    colours : sequence of str, optional
+    colors : sequence of str, optional
     """
-    value = np.array([m.value for m in measures])
-    reach = np.abs(np.array([[m.low, m.high] for m in measures]).T - value)
+    value, reach = points(measures)
     place = np.arange(len(names))[::-1]
-    axis.barh(place, value, xerr=reach, color=colours or COLOURS[0], alpha=0.85, capsize=3)
+    axis.barh(place, value, xerr=reach, color=colors or COLORS[0], alpha=0.85, capsize=3)
     axis.set_yticks(place, names)
     axis.grid(axis="y", visible=False)

@@ -2,10 +2,8 @@
 
 Each view is an object called with a batch and a seeded generator, ``view(x, generator)``: images
 (N, C, H, W) in [0, 1] come in, as many of the same shape go out. No image is touched on its own.
-:class:`Compose` puts views in a row, :class:`Sometimes` applies one to some of the images.
+:class:`Compose` puts views in a row.
 """
-
-from __future__ import annotations
 
 import math
 from collections.abc import Callable
@@ -14,8 +12,6 @@ from numbers import Integral, Real
 
 import torch
 import torch.nn.functional as F
-
-from embedlab.training.draws import normal
 
 View = Callable[[torch.Tensor, torch.Generator], torch.Tensor]
 
@@ -81,7 +77,7 @@ def _centres(side: int, device: torch.device) -> torch.Tensor:
 
 @dataclass(frozen=True)
 class Affine(_Strengths):
-    """Rotate, scale, shear and shift each image of a batch by its own random amount.
+    """Rotate, scale, shear and translate each image of a batch by its own random amount.
 
     Parameters
     ----------
@@ -91,14 +87,14 @@ class Affine(_Strengths):
         Largest change of size, as a share below 1: 0.1 is 90% to 110%.
     shear : float
         Largest horizontal shear either way, in degrees, below 90.
-    shift : float
+    translate : float
         Largest shift either way along each axis, as a share of the image's side.
     """
 
     degrees: float = 10.0
     scale: float = 0.1
     shear: float = 10.0
-    shift: float = 0.06
+    translate: float = 0.06
 
     def __post_init__(self):
         super().__post_init__()
@@ -115,30 +111,21 @@ class Affine(_Strengths):
         shear = torch.tan(u[1] * math.radians(self.shear))
         size = 1 / (1 + u[2] * self.scale)  # grid_sample asks where each pixel comes from
         cos, sin = size * torch.cos(angle), size * torch.sin(angle)
-        shift = 2 * self.shift * u[3:]  # grid_sample's coordinates span 2
+        shift = 2 * self.translate * u[3:]  # grid_sample's coordinates span 2
         rows = torch.stack([cos, shear * cos - sin, shift[0], sin, shear * sin + cos, shift[1]])
         return _sample(x, _affine_grid(rows.T.reshape(-1, 2, 3), x))
 
 
 @dataclass(frozen=True)
 class Elastic(_Strengths):
-    """Warp each image smoothly, as if drawn on rubber.
+    """Warp each image smoothly, as if drawn on rubber: a bicubic surface between control points.
 
-    Parameters
-    ----------
-    strength : float
-        Largest displacement of a control point along each axis, as a share of the image's side.
-    points : int
-        Control points along each side; the displacement between them is a bicubic surface.
-
-    References
-    ----------
     Simard, Steinkraus and Platt (2003), Best practices for convolutional neural networks applied
     to visual document analysis.
     """
 
-    strength: float = 0.06
-    points: int = 4
+    strength: float = 0.06  # largest move of a point along each axis, as a share of the side
+    points: int = 4  # along each side
 
     def __post_init__(self):
         super().__post_init__()
@@ -168,17 +155,11 @@ class Elastic(_Strengths):
 class ResizedCrop(_Strengths):
     """Cut a random rectangle out of each image and enlarge it to the whole.
 
-    Parameters
-    ----------
-    area : float
-        Smallest share of the image's area that is kept; the largest is all of it.
-    ratio : float
-        Largest ratio of the rectangle's sides, either way; at least 1. A rectangle that keeps
-        nearly all of the image is nearly as square as the image.
+    A rectangle that keeps nearly all of the image is nearly as square as the image.
     """
 
-    area: float = 0.4
-    ratio: float = 4 / 3
+    area: float = 0.4  # smallest share of the image's area that is kept; the largest is all of it
+    ratio: float = 4 / 3  # largest ratio of the rectangle's sides, either way
     shares = ("area",)
 
     def __post_init__(self):
@@ -205,15 +186,9 @@ class ResizedCrop(_Strengths):
 
 @dataclass(frozen=True)
 class Flip(_Strengths):
-    """Mirror some of the images, left for right.
+    """Mirror some of the images, left for right."""
 
-    Parameters
-    ----------
-    p : float
-        Probability for each image.
-    """
-
-    p: float = 0.5
+    p: float = 0.5  # probability for each image
     shares = ("p",)
 
     def __call__(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
@@ -226,15 +201,9 @@ class Flip(_Strengths):
 
 @dataclass(frozen=True)
 class Brightness(_Strengths):
-    """Multiply each image by a number of its own, then cut at 1.
+    """Multiply each image by a number of its own, then cut at 1."""
 
-    Parameters
-    ----------
-    strength : float
-        The factor lies in ``1 ± strength``, and is never negative.
-    """
-
-    strength: float = 0.4
+    strength: float = 0.4  # the factor lies in 1 ± strength, and is never negative
 
     def __call__(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """Brighten or darken images (N, C, H, W)."""
@@ -243,37 +212,25 @@ class Brightness(_Strengths):
 
 @dataclass(frozen=True)
 class Contrast(_Strengths):
-    """Move each image away from its mean brightness or towards it.
+    """Move each image away from its mean brightness or towards it."""
 
-    Parameters
-    ----------
-    strength : float
-        The factor lies in ``1 ± strength``, and is never negative.
-    """
-
-    strength: float = 0.4
+    strength: float = 0.4  # the factor lies in 1 ± strength, and is never negative
 
     def __call__(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """Stretch or flatten the contrast of images (N, C, H, W)."""
-        mean = _grey(x.mean(dim=(2, 3), keepdim=True))
+        mean = _gray(x.mean(dim=(2, 3), keepdim=True))
         return _blend(x, mean, self.strength, generator)
 
 
 @dataclass(frozen=True)
 class Saturation(_Strengths):
-    """Move each image away from its black-and-white version or towards it.
+    """Move each image away from its black-and-white version or towards it."""
 
-    Parameters
-    ----------
-    strength : float
-        The factor lies in ``1 ± strength``, and is never negative. No effect on one channel.
-    """
-
-    strength: float = 0.4
+    strength: float = 0.4  # the factor lies in 1 ± strength, and is never negative
 
     def __call__(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """Make the colours of images (N, C, H, W) stronger or weaker."""
-        return _blend(x, _grey(x), self.strength, generator)
+        return _blend(x, _gray(x), self.strength, generator)
 
 
 @dataclass(frozen=True)
@@ -281,14 +238,9 @@ class Hue(_Strengths):
     """Turn the colours of each image round the colour circle.
 
     A rotation in the YIQ colour space: its luma stays as it is, which HSV's would not.
-
-    Parameters
-    ----------
-    strength : float
-        Largest turn either way, as a share of the circle, at most 0.5. No effect on one channel.
     """
 
-    strength: float = 0.1
+    strength: float = 0.1  # largest turn either way, as a share of the circle
 
     def __post_init__(self):
         super().__post_init__()
@@ -305,62 +257,15 @@ class Hue(_Strengths):
 
 
 @dataclass(frozen=True)
-class Greyscale(_Strengths):
-    """Take the colour out of some of the images.
+class Grayscale(_Strengths):
+    """Take the colour out of some of the images."""
 
-    Parameters
-    ----------
-    p : float
-        Probability for each image. No effect on one channel.
-    """
-
-    p: float = 0.2
+    p: float = 0.2  # probability for each image
     shares = ("p",)
 
     def __call__(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """Make images of `x`, (N, C, H, W), black and white, in as many channels."""
-        return _some(_grey, x, self.p, generator)
-
-
-@dataclass(frozen=True)
-class ColourJitter(_Strengths):
-    """Brightness, contrast, saturation and hue, in this order, as one matrix an image.
-
-    The same as the four views in a row, cut to [0, 1] at the end only, in a third of the time.
-
-    Parameters
-    ----------
-    brightness, contrast, saturation, hue : float
-        Strengths of the four.
-    """
-
-    brightness: float = 0.4
-    contrast: float = 0.4
-    saturation: float = 0.4
-    hue: float = 0.1
-
-    def __post_init__(self):
-        super().__post_init__()
-        Hue(self.hue)
-
-    def __call__(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """Change light and colours of images (N, C, H, W)."""
-        strengths = torch.tensor([self.brightness, self.contrast, self.saturation])
-        factors = _draw(x, generator, 3) * strengths[:, None].to(x.device)
-        light, contrast, colour = (1 + factors).clamp(min=0)
-        angle = 2 * math.pi * self.hue * _draw(x, generator)
-        mean = _grey(x.mean(dim=(2, 3), keepdim=True)).flatten(1)  # (N, 1)
-        grey_stays = ((1 - contrast) * light)[:, None] * mean
-        with torch.autocast(x.device.type, enabled=False):
-            matrix = (light * contrast)[:, None, None]
-            if x.shape[1] == 3:
-                luma = torch.tensor(LUMA, device=x.device).expand(3, 3)
-                one = torch.eye(3, device=x.device)
-                matrix = matrix * (_hue_turn(angle) @ torch.lerp(luma, one, colour[:, None, None]))
-            out = torch.baddbmm(
-                grey_stays[:, :, None].to(x.dtype), matrix.to(x.dtype), x.flatten(2)
-            )
-        return out.view_as(x).clamp_(0, 1)
+        return _some(_gray, x, self.p, generator)
 
 
 # --- detail -----------------------------------------------------------------------------------
@@ -368,15 +273,9 @@ class ColourJitter(_Strengths):
 
 @dataclass(frozen=True)
 class Blur(_Strengths):
-    """Blur each image by a Gaussian of its own width.
+    """Blur each image by a Gaussian of its own width."""
 
-    Parameters
-    ----------
-    sigma : float
-        Largest standard deviation, in pixels.
-    """
-
-    sigma: float = 1.0
+    sigma: float = 1.0  # largest standard deviation, in pixels
 
     def __call__(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """Blur images (N, C, H, W); at the border the Gaussian is cut and made whole again."""
@@ -386,24 +285,6 @@ class Blur(_Strengths):
         columns = rows if square else _gaussian(x.shape[3], sigma).to(x.dtype)
         with torch.autocast(x.device.type, enabled=False):
             return rows @ x @ columns.mT
-
-
-@dataclass(frozen=True)
-class Noise(_Strengths):
-    """Add Gaussian noise to each pixel, then cut to [0, 1].
-
-    Parameters
-    ----------
-    sigma : float
-        Standard deviation.
-    """
-
-    sigma: float = 0.1
-
-    def __call__(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """Add noise to images (N, C, H, W)."""
-        noise = normal(x.shape, generator).to(x.device, x.dtype)
-        return (x + self.sigma * noise).clamp_(0, 1)
 
 
 # --- putting views together -------------------------------------------------------------------
@@ -427,29 +308,6 @@ class Compose:
         return x
 
 
-@dataclass(frozen=True)
-class Sometimes:
-    """A view that only some of the images get.
-
-    Parameters
-    ----------
-    view : view
-    p : float
-        Probability for each image.
-    """
-
-    view: View
-    p: float = 0.8
-
-    def __post_init__(self):
-        if not isinstance(self.p, Real) or not 0 <= self.p <= 1:
-            raise ValueError(f"Sometimes: p={self.p!r} must be a number from 0 to 1.")
-
-    def __call__(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """Pass images of `x`, (N, C, H, W), through the view."""
-        return _some(lambda images: self.view(images, generator), x, self.p, generator)
-
-
 def _some(
     change: Callable[[torch.Tensor], torch.Tensor],
     x: torch.Tensor,
@@ -465,7 +323,7 @@ def _some(
     return out
 
 
-def _grey(x: torch.Tensor) -> torch.Tensor:
+def _gray(x: torch.Tensor) -> torch.Tensor:
     """The luma of images (N, C, H, W), (N, 1, H, W)."""
     if x.shape[1] == 1:
         return x

@@ -78,7 +78,7 @@ def first_red_cell(mutant: Mutant | None, lesson: str, native: bool = False) -> 
         (notebook,) = (copy / "notebooks").glob(f"{lesson}_*.ipynb")
         _hide_sources(notebook)
         environment = {**os.environ, "PYTHONPATH": folder, "EMBEDLAB_DEVICE": "cpu"}
-        for name in ("EMBEDLAB_DATASET", "EMBEDLAB_RECORD", "EMBEDLAB_THREADS"):
+        for name in ("EMBEDLAB_DATASET", "EMBEDLAB_THREADS"):
             environment.pop(name, None)
         if native:
             environment = {k: v for k, v in environment.items() if k not in REFERENCE}

@@ -35,8 +35,8 @@ MUTANTS = (
         "scenes of test from scans of training",
         ("06",),
         "embedlab/data/scenes.py",
-        "getattr(images, key),",
-        "images.train,",
+        "split = getattr(images, key)",
+        "split = images.train",
     ),
     Mutant(
         "held-out pairs in the training pictures",
@@ -49,8 +49,8 @@ MUTANTS = (
         "a gap that is not closed",
         ("06",),
         "embedlab/lessons/lesson_06/matching.py",
-        "return normalised(vectors - middle)",
-        "return normalised(vectors)",
+        "return normalize(vectors - middle)",
+        "return normalize(vectors)",
     ),
     Mutant(
         "recall that knows only the partner",

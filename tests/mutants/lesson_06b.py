@@ -28,7 +28,7 @@ MUTANTS = (
         "a prior that hands the caption through",
         ("06b",),
         "embedlab/lessons/lesson_06b/drawing.py",
-        "return normalised(self._make(texts, (self.dim_,), guidance, steps, seed))",
+        "return normalize(self._make(texts, (self.dim_,), guidance, steps, seed))",
         "return texts",
     ),
     Mutant(

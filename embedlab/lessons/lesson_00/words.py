@@ -1,6 +1,6 @@
 """Triples of words, fixed before any was measured: one near in meaning, one near in spelling."""
 
-# (word, near in meaning, near in spelling). The first is the essay's.
+# (word, near in meaning, near in spelling). The first is the example that the course grew from.
 TRIPLES = tuple(
     tuple(line.split())
     for line in """
