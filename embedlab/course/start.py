@@ -87,8 +87,10 @@ def lay_lessons(folder: Path) -> Iterator[str]:
     receipt = folder / RECEIPT
     try:
         memory = json.loads(receipt.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):  # what was laid is not known: nothing is replaced
+    except (FileNotFoundError, ValueError):
         memory = {}
+    if not isinstance(memory, dict):
+        memory = {}  # what was laid is not known: nothing is replaced
     sources = (p for p in (ROOT / "notebooks").iterdir() if p.suffix in (".ipynb", ".md"))
     for source in sorted(sources):
         of_file = memory.setdefault(source.name, {"words": [], "file": ""})
