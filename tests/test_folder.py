@@ -56,6 +56,11 @@ def plain(folder: Path, n: int, colour=RED) -> None:
         save(image, folder / f"{i:03}.png")
 
 
+def two_classes(folder: Path, n: int = 3) -> None:
+    for name in "ab":
+        plain(folder / name, n)
+
+
 def load(root: Path):
     """Load a folder that must give no warning."""
     with warnings.catch_warnings():
@@ -69,8 +74,7 @@ def load_one(tmp_path):
 
     def result(image: Image.Image, file_name: str, **options) -> np.ndarray:
         for split in ("train", "val"):
-            for name in "ab":
-                plain(tmp_path / split / name, 1)
+            two_classes(tmp_path / split, 1)
         plain(tmp_path / "test/b", 1)
         save(image, tmp_path / "test/a" / file_name, **options)
         images = load(tmp_path)
@@ -276,8 +280,7 @@ def test_unreadable_files_are_listed_in_one_warning_and_the_rest_loads(tmp_path)
 @pytest.mark.parametrize("split", ["train", "val", "test"])
 def test_one_warning_for_all_splits(tmp_path, split):
     for part in ("train", "val", "test"):
-        plain(tmp_path / part / "a", 2)
-        plain(tmp_path / part / "b", 2)
+        two_classes(tmp_path / part, 2)
     bad = spoil(tmp_path / "train/a") + spoil(tmp_path / split / "b")
     images, caught = load_with_warnings(tmp_path)
     (warning,) = caught
@@ -287,8 +290,7 @@ def test_one_warning_for_all_splits(tmp_path, split):
 
 @pytest.mark.parametrize("side", [120, 300])  # Pillow only warns below twice its bound
 def test_a_whole_image_past_pillows_bound_is_listed_and_not_decoded(tmp_path, monkeypatch, side):
-    plain(tmp_path / "a", 3)
-    plain(tmp_path / "b", 3)
+    two_classes(tmp_path)
     large = save(quarters(size=(side, side)), tmp_path / "a/large.png")
     assert len(load(tmp_path).train) == 3  # it is a good image ...
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10_000)
@@ -338,8 +340,7 @@ def refused(root: Path, error: type[Exception] = ValueError) -> str:
 
 
 def test_classes_without_a_readable_image(tmp_path):
-    plain(tmp_path / "a", 3)
-    plain(tmp_path / "b", 3)
+    two_classes(tmp_path)
     for name in ("nothing", "broken"):
         (tmp_path / name).mkdir()
     spoil(tmp_path / "broken")
@@ -359,33 +360,22 @@ def test_nothing_but_unreadable_files(tmp_path):
     assert str(tmp_path / "a") in refused(tmp_path)
 
 
-def test_too_few_readable_images(tmp_path):
-    plain(tmp_path / "a", 9)
-    plain(tmp_path / "few", 2)
-    spoil(tmp_path / "few")
+@pytest.mark.parametrize(("part", "n", "needed"), [("", 2, 3), ("train", 1, 2)])
+def test_too_few_readable_images(tmp_path, part, n, needed):
+    two_classes(tmp_path / part, 9)
+    plain(tmp_path / part / "few", n)
+    spoil(tmp_path / part / "few")
+    if part:
+        for name in ("a", "b", "few"):
+            plain(tmp_path / "test" / name, 4)
     message = refused(tmp_path)
-    assert str(tmp_path / "few") in message
-    assert "(2): at least 3 are needed" in message
+    assert str(tmp_path / part / "few") in message
+    assert f"({n}): at least {needed} are needed" in message
 
 
-def test_too_few_training_images_to_set_some_aside(tmp_path):
-    plain(tmp_path / "train/a", 9)
-    plain(tmp_path / "train/few", 1)
-    for name in ("a", "few"):
-        plain(tmp_path / "test" / name, 4)
-    message = refused(tmp_path)
-    assert str(tmp_path / "train/few") in message
-    assert "(1): at least 2 are needed" in message
-
-
-def test_a_missing_folder(tmp_path):
-    message = refused(tmp_path / "nowhere", FileNotFoundError)
-    assert str(tmp_path / "nowhere") in message
-
-
-def test_a_file_in_place_of_the_folder(tmp_path):
-    path = save(quarters(), tmp_path / "image.png")
-    assert str(path) in refused(path, FileNotFoundError)
+def test_what_is_no_folder(tmp_path):
+    for path in (tmp_path / "nowhere", save(quarters(), tmp_path / "image.png")):
+        assert str(path) in refused(path, FileNotFoundError)
 
 
 @pytest.mark.parametrize("classes", [[], ["only"]])
@@ -424,8 +414,7 @@ def test_a_fixed_split_of_each_class(tmp_path):
 
 
 def test_the_split_leaves_numpys_own_random_numbers_alone(tmp_path):
-    plain(tmp_path / "a", 3)
-    plain(tmp_path / "b", 3)
+    two_classes(tmp_path)
     np.random.seed(0)  # noqa: NPY002
     before = np.random.get_state()[1].copy()  # noqa: NPY002
     load(tmp_path)
@@ -474,8 +463,7 @@ def test_splits_by_hand_with_other_classes(tmp_path, other, classes):
 def test_splits_are_not_taken_for_classes(tmp_path, parts):
     """A test set learnt as the class 'test' would give figures that mean nothing."""
     for part in parts:
-        for name in "ab":
-            plain(tmp_path / part / name, 3)
+        two_classes(tmp_path / part)
     message = refused(tmp_path)
     assert str(tmp_path) in message
     assert str(sorted(parts)) in message
