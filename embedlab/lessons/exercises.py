@@ -30,7 +30,7 @@ def gives(out, *args) -> dict:
 
 
 def with_gradients(out, *args) -> dict:
-    """The numbers, and the gradients of their sum for all leaves in `args` that ask for one."""
+    """The numbers, and the gradients of their sum for all in `args` that ask for one."""
     leaves = [t for a in args for t in _tensors(a) if t.requires_grad]
     if not (isinstance(out, torch.Tensor) and out.requires_grad):
         flows = "no gradient"
