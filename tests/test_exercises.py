@@ -37,6 +37,20 @@ def _(y, share, rng):
     return y
 
 
+@in_place("05b-teacher")
+def _(teacher, student, decay):
+    for t, s in zip(teacher, student, strict=True):
+        t.mul_(decay).add_((1 - decay) * s.detach())
+    return teacher
+
+
+@in_place("06b-follow")
+def _(velocity, x, steps):
+    for i in range(steps):
+        x += velocity(x, i / steps) / steps
+    return x
+
+
 def stub(e: Exercise):
     page = {}
     exec(e.stub_source(), page)
