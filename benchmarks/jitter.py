@@ -3,14 +3,15 @@
 import math
 from dataclasses import dataclass
 from numbers import Real
+from typing import ClassVar
 
 import torch
 
-from embedlab.training.augment import LUMA, Hue, View, _draw, _gray, _hue_turn, _some, _Strengths
+from embedlab.training.augment import LUMA, View, _draw, _gray, _hue_turn, _some, _View
 
 
 @dataclass(frozen=True)
-class ColorJitter(_Strengths):
+class ColorJitter(_View):
     """Brightness, contrast, saturation and hue, in this order, as one matrix an image.
 
     The same as the four views in a row, cut to [0, 1] at the end only, in a third of the time.
@@ -20,13 +21,9 @@ class ColorJitter(_Strengths):
     contrast: float = 0.4
     saturation: float = 0.4
     hue: float = 0.1
+    limits: ClassVar = {"hue": (0, 0.5)}
 
-    def __post_init__(self):
-        super().__post_init__()
-        Hue(self.hue)
-
-    def __call__(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """Change light and colours of images (N, C, H, W)."""
+    def _changed(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         strengths = torch.tensor([self.brightness, self.contrast, self.saturation])
         factors = _draw(x, generator, 3) * strengths[:, None].to(x.device)
         light, contrast, color = (1 + factors).clamp(min=0)

@@ -284,6 +284,7 @@ def lab(context: typer.Context) -> None:
 def refresh(only: Only = None) -> None:
     """Execute the committed notebooks in place, for those who edit them."""
     _need_checkout("refresh")
+    from embedlab.course.claims_page import write_claims_page
     from embedlab.course.run import lessons
     from embedlab.course.run import refresh as execute
 
@@ -299,6 +300,7 @@ def refresh(only: Only = None) -> None:
         for path in lessons(only):
             execute(path)
             typer.echo(f"{path.name}: executed and cleaned")
+        write_claims_page()
 
 
 @app.command()

@@ -1,7 +1,5 @@
 """Run the lessons as a reader would, several at a time, and sum up what they found."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys
@@ -20,11 +18,11 @@ from rich.table import Table
 from rich.text import Text
 
 from embedlab.course.compare import differs
-from embedlab.course.pages import _write_whole, export
-from embedlab.course.stopping import pool
+from embedlab.course.pages import export
+from embedlab.course.stopping import pool, write_whole
 from embedlab.measure.scoreboard import stored_rows
 from embedlab.measure.verdicts import NUMBERS, VERDICTS, Verdict
-from embedlab.settings import HOME, NOTEBOOKS
+from embedlab.settings import HOME, NOTEBOOKS, ROOT, STARTED
 from embedlab.show.tables import _one_line, rich_table
 
 CELL_TIMEOUT = 600  # seconds
@@ -33,31 +31,14 @@ STRIP = ("--keep-output", "--keep-count", "--keep-id")  # nbval needs the counts
 
 @dataclass
 class Run:
-    """One lesson's execution.
+    """One lesson's execution."""
 
-    Attributes
-    ----------
-    path : pathlib.Path
-        The committed notebook, which is only read.
-    notebook : nbformat.NotebookNode
-        The copy that is executed.
-    done : int
-        Code cells executed so far.
-    seconds : float
-    error : str
-        Empty, or the cell and what it raised.
-    differing : int
-        Cells whose outputs are not the stored ones to the last digit; 0 where one failed.
-    claims : list of Verdict
-    rows : list of Row
-    """
-
-    path: Path
-    notebook: nbformat.NotebookNode
-    done: int = 0
+    path: Path  # of the notebook, which is only read
+    notebook: nbformat.NotebookNode  # the copy that is executed
+    done: int = 0  # code cells so far
     seconds: float = 0.0
-    error: str = ""
-    differing: int = 0
+    error: str = ""  # the cell and what it raised
+    differing: int | None = 0  # cells whose outputs are not the book's; None: not compared
     claims: list[Verdict] = field(default_factory=list)
     rows: list[dict] = field(default_factory=list)
 
@@ -73,36 +54,12 @@ class Run:
 
 
 def lesson_number(path: Path) -> str:
-    """The number that a lesson's file name begins with, such as ``"02"`` or ``"05b"``.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-
-    Returns
-    -------
-    str
-    """
+    """The number that a lesson's file name begins with, such as ``"02"`` or ``"05b"``."""
     return path.stem.split("_")[0]
 
 
 def lessons(only: str | None = None) -> list[Path]:
-    """The course's notebooks in reading order.
-
-    Parameters
-    ----------
-    only : str, optional
-        The number of one, such as ``"02"`` or ``"05b"``, or the beginning of names.
-
-    Returns
-    -------
-    list of pathlib.Path
-
-    Raises
-    ------
-    ValueError
-        Where no notebook's name begins so.
-    """
+    """The lessons in reading order; of those only one, by its number, or the beginning of names."""
     found = sorted(p for p in NOTEBOOKS.glob("[0-9]*.ipynb") if "." not in p.stem)
     numbered = [path for path in found if lesson_number(path) == only]
     chosen = numbered or [path for path in found if path.name.startswith(only or "")]
@@ -124,13 +81,23 @@ def _client(notebook, path: Path) -> NotebookClient:
     )
 
 
+def _book(run: Run) -> list[list] | None:
+    """The outputs of each code cell in the book; None where the lesson is not as it is there."""
+    if not STARTED:
+        return [cell.outputs for cell in run.code]
+    page = ROOT / "notebooks" / run.path.name  # outputs in the learner's folder are the learner's
+    book = Run(page, nbformat.read(page, as_version=4)).code if page.is_file() else []
+    same = [cell.source for cell in book] == [cell.source for cell in run.code]
+    return [cell.outputs for cell in book] if same else None
+
+
 def run_lesson(path: Path, environment: dict[str, str], tick) -> Run:
     """Execute a copy of a notebook, its kernel in `environment`.
 
     `tick` is called with the :class:`Run` after each quarter of the cells but the last.
     """
     run, start = Run(path, nbformat.read(path, as_version=4)), time.perf_counter()
-    stored, n = [cell.outputs for cell in run.code], len(run.code)
+    book, n = _book(run), len(run.code)
     for cell in run.code:  # below a failing cell the page must not show what was stored
         cell.outputs, cell.execution_count = [], None
 
@@ -144,10 +111,14 @@ def run_lesson(path: Path, environment: dict[str, str], tick) -> Run:
     client.on_cell_executed = executed
     try:
         client.execute(env={**environment, "TQDM_DISABLE": "1"})
-        run.differing = sum(
-            differs(old, cell.outputs)
-            for old, cell in zip(stored, run.code, strict=True)
-            if "nbval-ignore-output" not in cell.metadata.get("tags", [])
+        run.differing = (
+            None
+            if book is None
+            else sum(
+                differs(old, cell.outputs)
+                for old, cell in zip(book, run.code, strict=True)
+                if "nbval-ignore-output" not in cell.metadata.get("tags", [])
+            )
         )
     except CellExecutionError as error:
         run.error = f"cell {run.done} of {n}: {error.ename}: {error.evalue}"
@@ -167,17 +138,7 @@ def shown(notebook: nbformat.NotebookNode, kind: str) -> list[dict]:
 
 
 def refresh(path: Path) -> None:
-    """Execute a committed notebook and store its outputs in it, clean enough for a small diff.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-
-    Raises
-    ------
-    nbclient.exceptions.CellExecutionError
-        Where a cell fails; the file is then left as it was.
-    """
+    """Execute a notebook and store its outputs in it; where a cell fails it stays as it was."""
     notebook = nbformat.read(path, as_version=4)
     client = _client(notebook, path)
     # No progress bars, nothing of this machine's: the outputs are those of the embedded data.
@@ -197,36 +158,15 @@ def run_course(
     every_claim: bool = False,
     strict: bool = False,
 ) -> int:
-    """Run lessons, show progress, sum up.
+    """Run lessons, show progress, sum up; 0 where all ran, and no verdict changed if `strict`.
 
-    Parameters
-    ----------
-    dataset : str, optional
-        Replaces each lesson's own image set.
-    only : str, optional
-        Beginning of one lesson's name.
-    jobs : int, optional
-        Lessons at a time; default one a core.
-    every_claim : bool
-        Print each claim with its interval, where else each id has one line.
-    strict : bool
-        A verdict that is not the one on record counts as a failure.
-
-    Returns
-    -------
-    int
-        Exit status: 0 where every lesson ran.
-
-    Raises
-    ------
-    KeyboardInterrupt
-        Says what was done. No further lesson is begun, but kernels are left to the caller to end.
+    ``KeyboardInterrupt`` says what was done, and leaves it to the caller to end the kernels.
     """
     console, paths = Console(), lessons(only)
     folder = HOME / "build" / "course" / (dataset or "embedded").replace(":", "_").replace("/", "_")
     pages = folder / "html"
     pages.mkdir(parents=True, exist_ok=True)
-    for page in NOTEBOOKS.glob("*.md"):  # the glossary and the claims
+    for page in filter(Path.is_file, (NOTEBOOKS / "glossary.md", NOTEBOOKS / "claims.md")):
         cells = [nbformat.v4.new_markdown_cell(page.read_text("utf-8"))]
         export(nbformat.v4.new_notebook(cells=cells), pages / f"{page.stem}.html")
     environment = {**os.environ, **({"EMBEDLAB_DATASET": dataset} if dataset else {})}
@@ -243,7 +183,7 @@ def run_course(
             while left:  # on Windows no Ctrl-C ends a wait that has no time-out
                 done, left = wait(left, timeout=0.5, return_when=FIRST_COMPLETED)
                 for run in [future.result() for future in done]:
-                    _write_whole(folder / run.path.name, nbformat.writes(run.notebook))
+                    write_whole(folder / run.path.name, nbformat.writes(run.notebook))
                     export(run.notebook, pages / f"{run.path.stem}.html")
                     runs[run.path] = run
                     console.print(run.line("FAILED" if run.error else "done"))
@@ -268,17 +208,7 @@ def _count(n: int, noun: str) -> str:
 
 
 def summary(console: Console, runs: list[Run], embedded: bool, every_claim: bool = False) -> None:
-    """Print scoreboard, claims and failures, and whether the numbers are the book's.
-
-    Parameters
-    ----------
-    console : rich.console.Console
-    runs : list of Run
-    embedded : bool
-        On the data that the book's numbers come from.
-    every_claim : bool
-        See :func:`run_course`.
-    """
+    """Print scoreboard, claims and failures; if on `embedded` data, whether all is the book's."""
     methods = stored_rows()  # sweeps and controls of one lesson are shown there
     board: dict[str, dict[str, dict]] = {}
     for run in runs:
@@ -308,27 +238,22 @@ def summary(console: Console, runs: list[Run], embedded: bool, every_claim: bool
 
 
 def _exactness(runs: list[Run]) -> str:
-    cells, where = sum(run.differing for run in runs), sum(run.differing > 0 for run in runs)
+    compared = [run.differing for run in runs if run.differing is not None]
+    cells, where = sum(compared), sum(n > 0 for n in compared)
+    edited = _count(len(runs) - len(compared), "edited lesson")
+    note = f"Not compared with the book: {edited}. " if len(compared) < len(runs) else ""
     if not cells:
-        return "Every number and picture is the book's, to the last digit."
+        same = "Every number and picture is the book's, to the last digit."
+        return f"{note}{same if compared else ''}".strip()
+    differ = f"{_count(cells, 'cell')} of {_count(where, 'lesson')} differ{'s' * (cells == 1)}"
     return (
-        f"{_count(cells, 'cell')} of {_count(where, 'lesson')} differ{'s' * (cells == 1)} from the "
-        "book in last digits or pictures: this machine computes with other kernels (see embedlab "
-        "doctor)."
+        f"{note}{differ} from the book in last digits or pictures: this machine computes with "
+        "other kernels (see embedlab doctor)."
     )
 
 
 def claims_counted(claims: list[Verdict]) -> Table:
-    """How many claims of each id hold, fail, are undecided, changed; two ids a line.
-
-    Parameters
-    ----------
-    claims : list of Verdict
-
-    Returns
-    -------
-    rich.table.Table
-    """
+    """How many claims of each id hold, fail, are undecided, changed; two ids a line."""
     rows = []
     for id in sorted({claim.id for claim in claims}, key=lambda id: (len(id), id)):
         mine = [claim for claim in claims if claim.id == id]
@@ -346,16 +271,7 @@ def claims_counted(claims: list[Verdict]) -> Table:
 
 
 def claims_table(claims: list[Verdict]) -> Table:
-    """Every claim with its interval and verdict.
-
-    Parameters
-    ----------
-    claims : list of Verdict
-
-    Returns
-    -------
-    rich.table.Table
-    """
+    """Every claim with its interval and verdict."""
     out = Table("claim", "", "difference", "95% interval", "verdict", title="Claims")
     for claim in claims:
         out.add_row(

@@ -54,16 +54,17 @@ def knn_probe(train, test, k: int = 10) -> np.ndarray:
 
 
 def few_shot_draws(y: np.ndarray, shots: int = 5, draws: int = 10) -> list[np.ndarray]:
-    """Positions of `shots` images of each class, drawn `draws` times, the same for everybody.
-
-    Parameters
-    ----------
-    y : ndarray of int, shape (N,)
-    shots, draws : int
+    """Positions of `shots` images of each class of labels `y` (N,), the same for everybody.
 
     Returns
     -------
-    list of ndarray of int
+    list of ndarray of int, shape (classes * shots,)
+        Of `draws` draws.
+
+    Raises
+    ------
+    ValueError
+        Where a class has fewer images.
     """
     rng = np.random.default_rng(0)
     by_class = [np.flatnonzero(y == label) for label in np.unique(y)]
@@ -88,19 +89,6 @@ def few_shot(train, test, shots: int = 5, draws: int = 10) -> np.ndarray:
 
 
 def accuracy(embedder, split: Split, dataset: str) -> Measure:
-    """How often the network's own output layer is right.
-
-    Parameters
-    ----------
-    embedder : Embedder
-        Fitted, with ``predict``.
-    split : Split
-    dataset : str
-
-    Returns
-    -------
-    Measure
-        ``"accuracy"``.
-    """
+    """How often the output layer of a fitted network, its ``predict``, is right: ``"accuracy"``."""
     right = (embedder.predict(split.x) == split.y).astype(float)
     return Measure.from_units("accuracy", dataset, image=right)

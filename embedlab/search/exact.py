@@ -5,16 +5,7 @@ from sklearn.utils.validation import check_array
 
 
 def normalize(vectors: np.ndarray) -> np.ndarray:
-    """Each vector over its length; a zero vector stays zero.
-
-    Parameters
-    ----------
-    vectors : ndarray of float, shape (N, D)
-
-    Returns
-    -------
-    ndarray of float32, shape (N, D)
-    """
+    """Each vector (N, D) over its length, as float32; a zero vector stays zero."""
     vectors = check_array(vectors, input_name="vectors", dtype=(np.float32, np.float64))
     length = np.linalg.norm(vectors, axis=1, keepdims=True)
     return (vectors / np.where(length > 0, length, 1)).astype(np.float32)

@@ -1,18 +1,12 @@
 """The package's own code, and what opens on a click, on a page."""
 
-from __future__ import annotations
-
 import html
 import inspect
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from IPython.display import HTML, display
 
 from embedlab.settings import PACKAGE
-
-if TYPE_CHECKING:
-    pass
 
 
 class Source:
@@ -50,17 +44,7 @@ def _source(obj) -> tuple[str, str]:
 
 
 def collapsed(title: str, body: str) -> HTML:
-    """Text behind a line that opens on a click.
-
-    Parameters
-    ----------
-    title, body : str
-        Plain text; the body keeps its line breaks.
-
-    Returns
-    -------
-    IPython.display.HTML
-    """
+    """Plain text, its line breaks kept, behind a line that opens on a click."""
     return HTML(
         f"<details><summary>{html.escape(title)}</summary><pre>{html.escape(body)}</pre></details>"
     )

@@ -54,8 +54,7 @@ class Figure:
     """A picture with alt text on a page; its alt text alone in a terminal."""
 
     def __init__(self, png: bytes, alt: str):
-        self.png = png
-        self.alt = alt
+        self.png, self.alt = png, alt
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> tuple[dict, dict]:
         # The page template takes the alt text from the metadata.
@@ -120,16 +119,9 @@ def image_grid(
 
 
 def filter_pictures(filters: np.ndarray, side: int) -> np.ndarray:
-    """Filters as pictures in [0, 1], each stretched to its own largest number; zero is grey.
+    """Filters (N, C * side ** 2) as pictures (N, C, side, side) in [0, 1], of float.
 
-    Parameters
-    ----------
-    filters : ndarray of float, shape (N, C * side ** 2)
-    side : int
-
-    Returns
-    -------
-    ndarray of float, shape (N, C, side, side)
+    Each is stretched to its own largest number; zero is grey.
     """
     reach = np.abs(filters).max(axis=1, keepdims=True)
     return (0.5 + 0.5 * filters / reach).reshape(len(filters), -1, side, side)
@@ -147,8 +139,7 @@ def token_colors(tokens: np.ndarray, patch_size: int) -> np.ndarray:
 
     Returns
     -------
-    ndarray of float, shape (N, 3, H, H)
-        In [0, 1].
+    ndarray of float, shape (N, 3, H, H), in [0, 1]
     """
     n, t, _ = tokens.shape
     three = PCA(3).fit_transform(tokens.reshape(n * t, -1))
@@ -167,12 +158,12 @@ def neighbours(
     ----------
     vectors : ndarray, shape (N, D)
         Of every image of `split`.
-    split : Split
     queries : sequence of int
         Positions in `split`.
     names : sequence of str
-        Class names.
+        Of the classes.
     alt : str
+        What it shows, for those who cannot see it.
     k : int
         Neighbours shown.
     """
@@ -190,15 +181,9 @@ def neighbours(
 
 
 def scatter(v: np.ndarray, y: np.ndarray, names: Sequence[str], title: str, axis) -> None:
-    """Two-dimensional vectors as points, coloured by class, each class named where it is densest.
+    """Vectors (N, 2) as points, coloured by class, each class named where it is densest.
 
-    Parameters
-    ----------
-    v : ndarray, shape (N, 2)
-    y : ndarray of int, shape (N,)
-    names : sequence of str
-    title : str
-    axis : matplotlib.axes.Axes
+    `y` (N,) are whole numbers, positions in `names`.
     """
     for label, name in enumerate(names):
         points = v[y == label]
@@ -218,15 +203,7 @@ def scatter(v: np.ndarray, y: np.ndarray, names: Sequence[str], title: str, axis
 def with_intervals(
     axis, x: Sequence[float], measures: Sequence[Measure], label: str, color: str, style: str = "-"
 ) -> None:
-    """A curve of measures with their 95% intervals as a band.
-
-    Parameters
-    ----------
-    axis : matplotlib.axes.Axes
-    x : sequence of float
-    measures : sequence of Measure
-    label, color, style : str
-    """
+    """A curve of measures on an axis, with their 95% intervals as a band."""
     axis.plot(x, [m.value for m in measures], style, color=color, label=label, marker="o", ms=4)
     axis.fill_between(
         x, [m.low for m in measures], [m.high for m in measures], color=color, alpha=0.15, lw=0
@@ -234,32 +211,16 @@ def with_intervals(
 
 
 def points(measures: Sequence[Measure]) -> tuple[np.ndarray, np.ndarray]:
-    """Values, and how far their 95% intervals reach, as matplotlib's bars and points take them.
+    """Values (N,) of measures, and how far their 95% intervals reach down and up, (2, N).
 
-    Parameters
-    ----------
-    measures : sequence of Measure
-
-    Returns
-    -------
-    value : ndarray of float, shape (N,)
-    reach : ndarray of float, shape (2, N)
-        Down and up.
+    So matplotlib's bars and points take them, as ``height`` and ``yerr``.
     """
     value = np.array([m.value for m in measures])
     return value, np.abs(np.array([[m.low, m.high] for m in measures]).T - value)
 
 
 def bars(axis, names: Sequence[str], measures: Sequence[Measure], colors=None) -> None:
-    """Horizontal bars with 95% intervals, the first at the top.
-
-    Parameters
-    ----------
-    axis : matplotlib.axes.Axes
-    names : sequence of str
-    measures : sequence of Measure
-    colors : sequence of str, optional
-    """
+    """Horizontal bars of measures on an axis, with 95% intervals, the first at the top."""
     value, reach = points(measures)
     place = np.arange(len(names))[::-1]
     axis.barh(place, value, xerr=reach, color=colors or COLORS[0], alpha=0.85, capsize=3)

@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from numbers import Integral, Real
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -21,20 +22,26 @@ LUMA = (0.299, 0.587, 0.114)
 YIQ = (LUMA, (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112))
 
 
-class _Strengths:
-    """Parameters of a view: finite, none negative, and those in `shares` at most 1."""
+class _View:
+    """A view whose strengths are finite numbers, none negative, and within `limits`."""
 
-    shares: tuple[str, ...] = ()
+    limits: ClassVar[dict[str, tuple[float, float]]] = {}
 
     def __post_init__(self):
         for field in fields(self):
             value = getattr(self, field.name)
-            top = 1.0 if field.name in self.shares else math.inf
-            if not isinstance(value, Real) or not 0 <= value <= top or value == math.inf:
-                limit = "from 0 to 1" if top == 1 else "of at least 0"
+            low, high = self.limits.get(field.name, (0, math.inf))
+            kind = Integral if isinstance(field.default, int) else Real
+            if not isinstance(value, kind) or not low <= value <= high or value == math.inf:
+                what = "whole number" if kind is Integral else "number"
+                limit = f"of at least {low:g}" if high == math.inf else f"from {low:g} to {high:g}"
                 raise ValueError(
-                    f"{type(self).__name__}: {field.name}={value!r} must be a number {limit}."
+                    f"{type(self).__name__}: {field.name}={value!r} must be a {what} {limit}."
                 )
+
+    def __call__(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """The images `x`, (N, C, H, W) in [0, 1], changed as drawn from the generator."""
+        return self._changed(x, generator)
 
 
 def _draw(x: torch.Tensor, generator: torch.Generator, *shape: int) -> torch.Tensor:
@@ -76,8 +83,8 @@ def _centres(side: int, device: torch.device) -> torch.Tensor:
 
 
 @dataclass(frozen=True)
-class Affine(_Strengths):
-    """Rotate, scale, shear and translate each image of a batch by its own random amount.
+class Affine(_View):
+    """Rotate, scale, shear and translate each image by its own amount; outside is black.
 
     Parameters
     ----------
@@ -96,16 +103,10 @@ class Affine(_Strengths):
     shear: float = 10.0
     translate: float = 0.06
 
-    def __post_init__(self):
-        super().__post_init__()
-        if self.scale >= 1 or self.shear >= 90:
-            raise ValueError(
-                f"Affine: scale={self.scale} must be below 1 and shear={self.shear} below 90: "
-                "images would turn upside down."
-            )
+    # Beyond, images would turn upside down.
+    limits: ClassVar = {"scale": (0, 0.99), "shear": (0, 89)}
 
-    def __call__(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """Warp every image of `x`, (N, C, H, W), with bilinear sampling; outside is black."""
+    def _changed(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         u = _draw(x, generator, 5)
         angle = u[0] * math.radians(self.degrees)
         shear = torch.tan(u[1] * math.radians(self.shear))
@@ -117,8 +118,8 @@ class Affine(_Strengths):
 
 
 @dataclass(frozen=True)
-class Elastic(_Strengths):
-    """Warp each image smoothly, as if drawn on rubber: a bicubic surface between control points.
+class Elastic(_View):
+    """Warp each image smoothly, as if drawn on rubber, a bicubic surface; outside is black.
 
     Simard, Steinkraus and Platt (2003), Best practices for convolutional neural networks applied
     to visual document analysis.
@@ -126,14 +127,9 @@ class Elastic(_Strengths):
 
     strength: float = 0.06  # largest move of a point along each axis, as a share of the side
     points: int = 4  # along each side
+    limits: ClassVar = {"points": (2, math.inf)}
 
-    def __post_init__(self):
-        super().__post_init__()
-        if not isinstance(self.points, Integral) or self.points < 2:
-            raise ValueError(f"Elastic: points={self.points!r} must be a whole number from 2 up.")
-
-    def __call__(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """Warp every image of `x`, (N, C, H, W), with bilinear sampling; outside is black."""
+    def _changed(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         coarse = 2 * self.strength * _draw(x, generator, self.points, self.points, 2)
         rows, columns = (self._surface(side, x.device) for side in x.shape[2:])
         with torch.autocast(x.device.type, enabled=False):
@@ -152,7 +148,7 @@ class Elastic(_Strengths):
 
 
 @dataclass(frozen=True)
-class ResizedCrop(_Strengths):
+class ResizedCrop(_View):
     """Cut a random rectangle out of each image and enlarge it to the whole.
 
     A rectangle that keeps nearly all of the image is nearly as square as the image.
@@ -160,17 +156,9 @@ class ResizedCrop(_Strengths):
 
     area: float = 0.4  # smallest share of the image's area that is kept; the largest is all of it
     ratio: float = 4 / 3  # largest ratio of the rectangle's sides, either way
-    shares = ("area",)
+    limits: ClassVar = {"area": (0.001, 1), "ratio": (1, math.inf)}
 
-    def __post_init__(self):
-        super().__post_init__()
-        if self.area == 0 or self.ratio < 1:
-            raise ValueError(
-                f"ResizedCrop: area={self.area} must be above 0 and ratio={self.ratio} at least 1."
-            )
-
-    def __call__(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """Crop every image of `x`, (N, C, H, W), with bilinear sampling."""
+    def _changed(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         u = _draw(x, generator, 4)
         area = self.area + (1 - self.area) * (u[0] + 1) / 2
         log_side = area.log() / 2
@@ -185,14 +173,13 @@ class ResizedCrop(_Strengths):
 
 
 @dataclass(frozen=True)
-class Flip(_Strengths):
+class Flip(_View):
     """Mirror some of the images, left for right."""
 
     p: float = 0.5  # probability for each image
-    shares = ("p",)
+    limits: ClassVar = {"p": (0, 1)}
 
-    def __call__(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """Mirror images of `x`, (N, C, H, W)."""
+    def _changed(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         return _some(lambda images: images.flip(3), x, self.p, generator)
 
 
@@ -200,55 +187,47 @@ class Flip(_Strengths):
 
 
 @dataclass(frozen=True)
-class Brightness(_Strengths):
+class Brightness(_View):
     """Multiply each image by a number of its own, then cut at 1."""
 
     strength: float = 0.4  # the factor lies in 1 ± strength, and is never negative
 
-    def __call__(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """Brighten or darken images (N, C, H, W)."""
+    def _changed(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         return _blend(x, x.new_zeros(()), self.strength, generator)
 
 
 @dataclass(frozen=True)
-class Contrast(_Strengths):
+class Contrast(_View):
     """Move each image away from its mean brightness or towards it."""
 
     strength: float = 0.4  # the factor lies in 1 ± strength, and is never negative
 
-    def __call__(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """Stretch or flatten the contrast of images (N, C, H, W)."""
+    def _changed(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         mean = _gray(x.mean(dim=(2, 3), keepdim=True))
         return _blend(x, mean, self.strength, generator)
 
 
 @dataclass(frozen=True)
-class Saturation(_Strengths):
+class Saturation(_View):
     """Move each image away from its black-and-white version or towards it."""
 
     strength: float = 0.4  # the factor lies in 1 ± strength, and is never negative
 
-    def __call__(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """Make the colours of images (N, C, H, W) stronger or weaker."""
+    def _changed(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         return _blend(x, _gray(x), self.strength, generator)
 
 
 @dataclass(frozen=True)
-class Hue(_Strengths):
+class Hue(_View):
     """Turn the colours of each image round the colour circle.
 
     A rotation in the YIQ colour space: its luma stays as it is, which HSV's would not.
     """
 
     strength: float = 0.1  # largest turn either way, as a share of the circle
+    limits: ClassVar = {"strength": (0, 0.5)}
 
-    def __post_init__(self):
-        super().__post_init__()
-        if self.strength > 0.5:
-            raise ValueError(f"Hue: strength={self.strength} must be at most 0.5, half a circle.")
-
-    def __call__(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """Turn the hue of images (N, C, H, W)."""
+    def _changed(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         angle = 2 * math.pi * self.strength * _draw(x, generator)
         if x.shape[1] == 1:
             return x
@@ -257,14 +236,13 @@ class Hue(_Strengths):
 
 
 @dataclass(frozen=True)
-class Grayscale(_Strengths):
+class Grayscale(_View):
     """Take the colour out of some of the images."""
 
     p: float = 0.2  # probability for each image
-    shares = ("p",)
+    limits: ClassVar = {"p": (0, 1)}
 
-    def __call__(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """Make images of `x`, (N, C, H, W), black and white, in as many channels."""
+    def _changed(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         return _some(_gray, x, self.p, generator)
 
 
@@ -272,13 +250,12 @@ class Grayscale(_Strengths):
 
 
 @dataclass(frozen=True)
-class Blur(_Strengths):
-    """Blur each image by a Gaussian of its own width."""
+class Blur(_View):
+    """Blur each image by a Gaussian of its own width; at the border it is cut and made whole."""
 
     sigma: float = 1.0  # largest standard deviation, in pixels
 
-    def __call__(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """Blur images (N, C, H, W); at the border the Gaussian is cut and made whole again."""
+    def _changed(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         sigma = (self.sigma * (_draw(x, generator) + 1) / 2).clamp(min=0.1)[:, None, None, None]
         rows = _gaussian(x.shape[2], sigma).to(x.dtype)
         square = x.shape[2] == x.shape[3]

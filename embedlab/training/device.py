@@ -1,7 +1,5 @@
 """The one place that decides where and on how many threads things run, and how much is run."""
 
-from __future__ import annotations
-
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -11,17 +9,7 @@ from embedlab.settings import wanted_device, wanted_threads
 
 
 def pick_device() -> torch.device:
-    """CUDA, then MPS, then CPU; ``EMBEDLAB_DEVICE`` overrides.
-
-    Returns
-    -------
-    torch.device
-
-    Raises
-    ------
-    ValueError
-        Where ``EMBEDLAB_DEVICE`` names a device that this machine does not have.
-    """
+    """CUDA, then MPS, then CPU; ``EMBEDLAB_DEVICE`` overrides."""
     wanted = wanted_device()
     here = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if wanted:
@@ -37,11 +25,6 @@ def set_threads() -> int:
 
     Lessons run beside each other instead of each on every core: two threads beside another job
     on two cores can take ten times as long as one.
-
-    Returns
-    -------
-    int
-        The number of threads.
     """
     from threadpoolctl import threadpool_limits
 
@@ -68,51 +51,22 @@ def own_threads():
 
 @dataclass(frozen=True)
 class Budget:
-    """How much a lesson runs on this machine.
-
-    Attributes
-    ----------
-    name : str
-    limit : (int, int, int) or None
-        At most so many train, val and test images of a downloaded set or a folder.
-    epochs : float
-        Factor on every training's number of epochs.
-    """
+    """How much a lesson runs on this machine."""
 
     name: str
-    limit: tuple[int, int, int] | None
-    epochs: float
+    limit: tuple[int, int, int] | None  # of train, val, test images of a downloaded set or folder
+    epochs: float  # factor on every training's number of epochs
 
     def epochs_for(self, n: int, most: int, images: int) -> int:
-        """How long to train where the user does not say.
+        """How long to train on `n` images where nobody says: `most` epochs where they are few.
 
-        Parameters
-        ----------
-        n : int
-            Training images.
-        most : int
-            Epochs where they are few.
-        images : int
-            Where they are many: about so many are seen in all, in at least five epochs.
-
-        Returns
-        -------
-        int
+        Where they are many, until about `images` are seen in all, in at least five epochs.
         """
         return round(self.epochs * max(5, min(most, images // n)))
 
 
 def pick_budget(device: torch.device) -> Budget:
-    """The larger budget on a GPU: every image and twice the epochs.
-
-    Parameters
-    ----------
-    device : torch.device
-
-    Returns
-    -------
-    Budget
-    """
+    """The larger budget on a GPU: every image and twice the epochs."""
     if device.type == "cuda":
         return Budget("GPU", None, 2.0)
     return Budget("CPU", (10_000, 1_000, 2_000), 1.0)
