@@ -1,201 +1,90 @@
-"""Exercises of lesson 04: the loss of SimCLR, the triplet loss, and uniformity."""
-
-from __future__ import annotations
+"""Exercises of lesson 04: the loss of SimCLR, uniformity, and the triplet loss."""
 
 import torch
 import torch.nn.functional as F
 
-from embedlab.lessons.exercises import Exercise, Wrong
+from embedlab.lessons.exercises import Exercise, no_gradient, with_gradients
 
 
-def _two_views(n: int = 6, d: int = 4) -> tuple[torch.Tensor, torch.Tensor]:
-    """Vectors of unequal lengths; row i of both belongs to image i."""
+def _two_views(n: int, d: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Vectors (n, d) of unequal lengths, with gradients; row i of both belongs to image i."""
     generator = torch.Generator().manual_seed(0)
-    a = torch.randn(n, d, generator=generator)
+    a = torch.randn(n, d, generator=generator).requires_grad_()
     return 3 * a, a + 0.7 * torch.randn(n, d, generator=generator)
 
 
-def _number(answer, *args) -> float:
-    loss = answer(*args)
-    if not isinstance(loss, torch.Tensor) or loss.numel() != 1:
-        raise Wrong("Return the loss as a tensor of one number: the mean over the batch.")
-    return loss.item()
+def _along_the_sphere(out, *args) -> dict:
+    """A loss of unit vectors, and its gradients but for the part that would change a length.
 
-
-def _near(x: float, y: float) -> bool:
-    return abs(x - y) < 1e-4
-
-
-def _check_gradients(answer, solution, vectors, *rest) -> None:
-    """The loss must pull on every vector as the solution's does."""
-    pulls = []
-    for function in (answer, solution):
-        leaves = [v.clone().requires_grad_() for v in vectors]
-        loss = function(*leaves, *rest)
-        if not isinstance(loss, torch.Tensor) or not loss.requires_grad:
-            raise Wrong("No gradient can flow through this loss: stay with torch, detach nothing.")
-        try:
-            grads = torch.autograd.grad(loss, leaves, allow_unused=True)
-        except RuntimeError as error:
-            if "inplace" not in str(error):
-                raise
-            raise Wrong(
-                "The number is right, but backward() fails: a tensor that the gradient needs is "
-                "changed in place. Change the logits before the exponential, or use masked_fill."
-            ) from error
-        pulls.append(
-            [torch.zeros_like(v) if g is None else g for g, v in zip(grads, vectors, strict=True)]
-        )
-    if not all(torch.allclose(a, b, atol=1e-4) for a, b in zip(*pulls, strict=True)):
-        raise Wrong("The number is right and its gradient is not: a part of the loss is detached.")
+    That part differs between right answers: |a - b|² is 2 - 2 a·b on the sphere only.
+    """
+    look = with_gradients(out, *args)
+    flows = look["its backward() gives"]
+    if isinstance(flows, list):
+        pairs = zip(flows, args[: len(flows)], strict=True)
+        flows = [g - (g * z).sum(dim=1, keepdim=True) * z for g, z in pairs]
+    return look | {"its backward() gives": flows}
 
 
 # --- NT-Xent ----------------------------------------------------------------------------------
 
 
 def my_nt_xent(a, b, temperature):
-    """NT-Xent of two batches of views (N, D), any length; row i of both belongs to image i."""
-    return ...
+    """NT-Xent of two batches of views (N, D), any length; row i of both belongs to image i.
 
-
-def my_nt_xent_solution(a, b, temperature):
-    """NT-Xent of two batches of views (N, D), any length; row i of both belongs to image i."""
-    n = len(a)
-    z = F.normalize(torch.cat([a, b]), dim=1)
+    a and b are torch tensors, and so is the loss.
+    """
+    z = torch.nn.functional.normalize(torch.cat([a, b]), dim=1)
     logits = z @ z.T / temperature
     logits.fill_diagonal_(-torch.inf)
-    partner = torch.arange(2 * n).roll(n)
-    return F.cross_entropy(logits, partner)
+    partner = torch.arange(len(z)).roll(len(a))
+    return torch.nn.functional.cross_entropy(logits, partner)
 
 
-def _diagonal_left_in(a, b, temperature):
-    z = F.normalize(torch.cat([a, b]), dim=1)
-    return F.cross_entropy(z @ z.T / temperature, torch.arange(len(z)).roll(len(a)))
+# NT-Xent with one thing changed.
+def _with(diagonal=torch.eye, fill=-torch.inf, length=F.normalize, over=float, step=None, ask=2):
+    def answer(a, b, temperature):
+        z = length(torch.cat([a, b]))
+        logits = (z @ z.T / over(temperature)).masked_fill(diagonal(len(z)) > 0, fill)
+        place = torch.arange(len(z))
+        partner = place ^ step if step else place.roll(len(a))
+        return F.cross_entropy(logits[: ask * len(a)], partner[: ask * len(a)])
+
+    return answer
 
 
-def _diagonal_of_zeros(a, b, temperature):
-    z = F.normalize(torch.cat([a, b]), dim=1)
-    logits = z @ z.T / temperature
-    logits.fill_diagonal_(0)
-    return F.cross_entropy(logits, torch.arange(len(z)).roll(len(a)))
+def _in_place(a, b, temperature):
+    z = F.normalize(torch.cat([a, b]))
+    e = torch.exp(z @ z.T / temperature).fill_diagonal_(0)
+    return -(e.roll(len(a), dims=1).diag() / e.sum(dim=1)).log().mean()
 
 
-def _no_temperature(a, b, temperature):
-    return my_nt_xent_solution(a, b, 1.0)
+def _own_batch(n):
+    return torch.block_diag(torch.ones(n // 2, n // 2), torch.ones(n // 2, n // 2))
 
 
-def _times_temperature(a, b, temperature):
-    return my_nt_xent_solution(a, b, 1 / temperature)
-
-
-def _no_normalisation(a, b, temperature):
-    z = torch.cat([a, b])
-    logits = z @ z.T / temperature
-    logits.fill_diagonal_(-torch.inf)
-    return F.cross_entropy(logits, torch.arange(len(z)).roll(len(a)))
-
-
-def _one_direction(a, b, temperature):
-    z = F.normalize(torch.cat([a, b]), dim=1)
-    logits = z @ z.T / temperature
-    logits.fill_diagonal_(-torch.inf)
-    return F.cross_entropy(logits[: len(a)], torch.arange(len(z)).roll(len(a))[: len(a)])
-
-
-def _other_views_only(a, b, temperature):
-    a, b = F.normalize(a, dim=1), F.normalize(b, dim=1)
-    logits = a @ b.T / temperature
-    target = torch.arange(len(a))
-    return (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
-
-
-def _the_next_is_the_partner(a, b, temperature):
-    z = F.normalize(torch.cat([a, b]), dim=1)
-    logits = z @ z.T / temperature
-    logits.fill_diagonal_(-torch.inf)
-    return F.cross_entropy(logits, torch.arange(len(z)) ^ 1)
-
-
-def _detached_partner(a, b, temperature):
-    return my_nt_xent_solution(a, b.detach(), temperature)
-
-
-def _exponentials_in_place(a, b, temperature):
-    z = F.normalize(torch.cat([a, b]), dim=1)
-    e = torch.exp(z @ z.T / temperature)
-    e.fill_diagonal_(0)
-    right = e[torch.arange(len(z)), torch.arange(len(z)).roll(len(a))]
-    return -(right / e.sum(dim=1)).log().mean()
-
-
-def _test_nt_xent(answer):
-    a, b = _two_views()
-    kept = a.clone(), b.clone()
-    t = 0.3
-    value = _number(answer, a, b, t)
-    if not (torch.equal(a, kept[0]) and torch.equal(b, kept[1])):
-        raise Wrong("The vectors that were passed in have changed: make new tensors.")
-
-    def like(wrong):
-        return _near(value, wrong(a, b, t).item())
-
-    if like(my_nt_xent_solution):
-        other = _two_views(9, 5)
-        if not _near(_number(answer, *other, 0.7), my_nt_xent_solution(*other, 0.7).item()):
-            raise Wrong("With another batch size or temperature it is off: is a number typed in?")
-        _check_gradients(answer, my_nt_xent_solution, (a, b), t)
-        return
-    if like(_diagonal_left_in):
-        raise Wrong(
-            "The diagonal is left in: each view finds itself, with cosine 1, and looks no further."
-        )
-    if like(_diagonal_of_zeros):
-        raise Wrong("A logit of 0 on the diagonal still counts, exp(0) is 1: use minus infinity.")
-    if like(_no_temperature):
-        raise Wrong("The temperature makes no difference: divide the cosines by it.")
-    if like(_times_temperature):
-        raise Wrong("Divide by the temperature: a low one has to make the logits large.")
-    if like(_no_normalisation):
-        raise Wrong("These are dot products: bring every vector to length one first.")
-    if like(_one_direction):
-        raise Wrong("Only the views in a ask for their partner; those in b have to ask as well.")
-    if like(_other_views_only):
-        raise Wrong(
-            "Each view is compared with the other batch only: with 2N views there are 2N - 2 wrong "
-            "answers, those of its own batch too."
-        )
-    if like(_the_next_is_the_partner):
-        raise Wrong("Wrong positives: the partner of view i is i + N, not the next in the row.")
-    raise Wrong(
-        "Not the cross-entropy of a (2N, 2N) matrix of cosines over the temperature, where the "
-        "right answer of row i is column i + N, and of row i + N column i."
-    )
-
-
-nt_xent_exercise = Exercise(
+nt_xent = Exercise(
     name="04-nt-xent",
-    stub=my_nt_xent,
-    test=_test_nt_xent,
-    hints=(
-        "It is a classifier: each of the 2N views names its partner among the other 2N - 1. "
-        "What are its logits, and which is the right class?",
-        "Put both batches in one (torch.cat), normalise, and take all cosines. Rule out that a "
-        "view names itself. The right class of row i is i + N for a, i - N for b.",
-        "logits.fill_diagonal_(-torch.inf); partner = torch.arange(2 * n).roll(n); "
-        "F.cross_entropy(logits, partner).",
+    solution=my_nt_xent,
+    inputs=lambda: [(*_two_views(6, 4), 0.3), (*_two_views(9, 5), 0.7)],
+    seen=with_gradients,
+    answers=(
+        ("The diagonal is left in: each view finds itself.", _with(diagonal=torch.zeros)),
+        ("A logit of 0 on the diagonal still counts, exp(0) is 1: use -inf.", _with(fill=0)),
+        ("The temperature makes no difference: divide by it.", _with(over=lambda t: 1)),
+        ("Divide by the temperature: a low one makes logits large.", _with(over=lambda t: 1 / t)),
+        ("These are dot products: first bring vectors to length one.", _with(length=torch.clone)),
+        ("Only the views in a ask for their partner; those in b have to as well.", _with(ask=1)),
+        ("A view has 2N - 2 wrong answers: its own batch counts too.", _with(diagonal=_own_batch)),
+        ("Wrong positives: the partner of view i is i + N, not the next.", _with(step=1)),
+        ("The number is right; its gradient stops at b.", lambda a, b, t: my_nt_xent(a, b.data, t)),
+        ("backward() fails: what it needs is changed in place. Mask the logits.", _in_place),
+        no_gradient(my_nt_xent),
     ),
-    solution=my_nt_xent_solution,
-    wrong=(
-        (_diagonal_left_in, "finds itself"),
-        (_diagonal_of_zeros, "exp(0) is 1"),
-        (_no_temperature, "makes no difference"),
-        (_times_temperature, "make the logits large"),
-        (_no_normalisation, "These are dot products"),
-        (_one_direction, "those in b have to ask"),
-        (_other_views_only, "those of its own batch too"),
-        (_the_next_is_the_partner, "Wrong positives"),
-        (_detached_partner, "its gradient is not"),
-        (_exponentials_in_place, "backward() fails"),
+    hints=(
+        "It is a classifier: each of the 2N views names its partner among the other 2N - 1.",
+        "Take all cosines of torch.cat([a, b]), none with itself. Row i's class is i + N or i - N.",
+        "logits.fill_diagonal_(-torch.inf), then torch.nn.functional.cross_entropy.",
     ),
 )
 
@@ -203,69 +92,47 @@ nt_xent_exercise = Exercise(
 
 
 def evenness(z):
-    """Log of the mean of exp(-2 squared distance) over pairs of different vectors; z is (N, D)."""
-    return ...
+    """Log of the mean of exp(-2 squared distance) over pairs of different vectors.
 
-
-def evenness_solution(z):
-    """Log of the mean of exp(-2 squared distance) over pairs of different vectors; z is (N, D)."""
+    z is a torch tensor (N, D) of vectors of length one; so is what is returned, of one number.
+    """
     return torch.pdist(z).square().mul(-2).exp().mean().log()
 
 
-def _pairs_with_itself(z):
-    return torch.cdist(z, z).square().mul(-2).exp().mean().log()
+def _on_the_sphere(n, d):
+    return [F.normalize(v, dim=1) for v in _two_views(n, d)]
 
 
-def _not_squared(z):
-    return torch.pdist(z).mul(-2).exp().mean().log()
-
-
-def _mean_of_logs(z):
-    return torch.pdist(z).square().mul(-2).mean()
-
-
-def _no_log(z):
-    return torch.pdist(z).square().mul(-2).exp().mean()
-
-
-def _test_evenness(answer):
-    z = F.normalize(_two_views()[0], dim=1)
-    value = _number(answer, z)
-    if _near(value, evenness_solution(z).item()):
-        other = F.normalize(_two_views(9, 3)[1], dim=1)
-        if not _near(_number(answer, other), evenness_solution(other).item()):
-            raise Wrong("With another number of vectors it is off: is a number typed in?")
-        _check_gradients(answer, evenness_solution, (z,))
-        return
-    if _near(value, _pairs_with_itself(z).item()):
-        raise Wrong("Each vector is paired with itself too, at distance 0: leave these pairs out.")
-    if _near(value, _not_squared(z).item()):
-        raise Wrong("The distances are not squared.")
-    if _near(value, _mean_of_logs(z).item()):
-        raise Wrong(
-            "The mean of the logarithms is just the mean squared distance: it does not notice "
-            "clumps. Exponential first, then mean, then log."
-        )
-    if _near(value, _no_log(z).item()):
-        raise Wrong("The logarithm is missing.")
-    raise Wrong("Not log mean exp(-2 d²) over the pairs of different vectors.")
-
-
-uniformity_exercise = Exercise(
+uniformity = Exercise(
     name="04-uniformity",
-    stub=evenness,
-    test=_test_evenness,
+    solution=evenness,
+    inputs=lambda: [(z,) for z in (*_on_the_sphere(6, 4), *_on_the_sphere(9, 3))],
+    seen=_along_the_sphere,
+    answers=(
+        (
+            "Each vector is paired with itself too, at distance 0: leave these pairs out.",
+            lambda z: torch.cdist(z, z).square().mul(-2).exp().mean().log(),
+        ),
+        (
+            "The distances are not squared.",
+            lambda z: torch.pdist(z).mul(-2).exp().mean().log(),
+        ),
+        (
+            "The mean of the logarithms is just the mean squared distance: it does not notice "
+            "clumps. Exponential first, then mean, then log.",
+            lambda z: torch.pdist(z).square().mul(-2).mean(),
+        ),
+        ("The logarithm is missing.", lambda z: evenness(z).exp()),
+        (
+            "The sign of the exponent is wrong: vectors that are far apart are to count little.",
+            lambda z: torch.pdist(z).square().mul(2).exp().mean().log(),
+        ),
+        no_gradient(evenness),
+    ),
     hints=(
         "First all distances between different vectors: torch.pdist gives each pair once.",
         "From the inside out: square, times -2, exp, mean, log.",
         "torch.pdist(z).square(), then .mul(-2).exp().mean().log().",
-    ),
-    solution=evenness_solution,
-    wrong=(
-        (_pairs_with_itself, "paired with itself"),
-        (_not_squared, "not squared"),
-        (_mean_of_logs, "does not notice"),
-        (_no_log, "logarithm is missing"),
     ),
 )
 
@@ -273,88 +140,58 @@ uniformity_exercise = Exercise(
 
 
 def my_triplet_loss(anchor, positive, negative, margin):
-    """Mean over a batch of max(0, d(a, p) - d(a, n) + margin); d squared, vectors (N, D) normed."""
-    return ...
+    """Mean over a batch of max(0, d(anchor, positive) - d(anchor, negative) + margin).
 
-
-def my_triplet_loss_solution(anchor, positive, negative, margin):
-    """Mean over a batch of max(0, d(a, p) - d(a, n) + margin); d squared, vectors (N, D) normed."""
+    d is the squared distance; the vectors are torch tensors (N, D) of length one.
+    """
     near = (anchor - positive).square().sum(dim=1)
     far = (anchor - negative).square().sum(dim=1)
     return (near - far + margin).clamp(min=0).mean()
 
 
-def _can_be_negative(anchor, positive, negative, margin):
-    near = (anchor - positive).square().sum(dim=1)
-    far = (anchor - negative).square().sum(dim=1)
-    return (near - far + margin).mean()
+def _uncut(anchor, positive, negative, margin):
+    return (2 * anchor * (negative - positive)).sum(dim=1).mean() + margin
 
 
-def _swapped(anchor, positive, negative, margin):
-    return my_triplet_loss_solution(anchor, negative, positive, margin)
+def _triplets():
+    for n, d, margin in ((8, 4, 1.0), (8, 4, 0.2), (9, 3, 1.0)):
+        a, b = _on_the_sphere(n, d)
+        yield a, b, b.detach().roll(1, 0).requires_grad_(), margin
 
 
-def _no_margin(anchor, positive, negative, margin):
-    return my_triplet_loss_solution(anchor, positive, negative, 0.0)
-
-
-def _mean_before_max(anchor, positive, negative, margin):
-    return _can_be_negative(anchor, positive, negative, margin).clamp(min=0)
-
-
-def _roots(anchor, positive, negative, margin):
-    near = (anchor - positive).norm(dim=1)
-    far = (anchor - negative).norm(dim=1)
-    return (near - far + margin).clamp(min=0).mean()
-
-
-def _test_triplet(answer):
-    a, b = (F.normalize(v, dim=1) for v in _two_views(8))
-    args = (a, b, b.roll(1, 0))
-    margin = 1.0
-    value = _number(answer, *(v.clone() for v in args), margin)
-
-    def like(wrong):
-        return _near(value, wrong(*args, margin).item())
-
-    if like(my_triplet_loss_solution):
-        if not _near(_number(answer, *args, 0.2), my_triplet_loss_solution(*args, 0.2).item()):
-            raise Wrong("With another margin it is off: use `margin`.")
-        a, b = (F.normalize(v, dim=1) for v in _two_views(9, 3))
-        other = (b, a, a.roll(2, 0))
-        if not _near(_number(answer, *other, 1.0), my_triplet_loss_solution(*other, 1.0).item()):
-            raise Wrong("With vectors of another length it is off: is a number typed in?")
-        _check_gradients(answer, my_triplet_loss_solution, args, margin)
-        return
-    if like(_swapped):
-        raise Wrong("The signs are swapped: this pushes the positive away and pulls the negative.")
-    if like(_no_margin):
-        raise Wrong("The margin is missing: all vectors in one point would have loss 0.")
-    if like(_mean_before_max):
-        raise Wrong("Cut each triplet at 0 before the mean: a very good one may not pay for a bad.")
-    if like(_can_be_negative):
-        raise Wrong("Nothing is cut at 0: triplets that are fine already keep being pushed apart.")
-    if like(_roots):
-        raise Wrong("These are distances: the loss takes squared ones.")
-    raise Wrong("Not the mean of max(0, |a - p|² - |a - n|² + margin).")
-
-
-triplet_exercise = Exercise(
+triplet = Exercise(
     name="04-triplet",
-    stub=my_triplet_loss,
-    test=_test_triplet,
+    solution=my_triplet_loss,
+    inputs=lambda: list(_triplets()),
+    seen=_along_the_sphere,
+    answers=(
+        ("Nothing is cut at 0: triplets that are fine already keep being pushed apart.", _uncut),
+        (
+            "The signs are swapped: this pushes the positive away and pulls the negative.",
+            lambda a, p, n, margin: my_triplet_loss(a, n, p, margin),
+        ),
+        (
+            "The margin is missing: all vectors in one point would have loss 0.",
+            lambda a, p, n, margin: my_triplet_loss(a, p, n, 0),
+        ),
+        (
+            "The margin has the wrong sign: the negative is to be farther by it, so add it.",
+            lambda a, p, n, margin: my_triplet_loss(a, p, n, -margin),
+        ),
+        (
+            "Cut each triplet at 0 before the mean: a very good one may not pay for a bad.",
+            lambda *args: _uncut(*args).clamp(min=0),
+        ),
+        (
+            "These are distances: the loss takes squared ones.",
+            lambda a, p, n, margin: F.triplet_margin_loss(a, p, n, margin),
+        ),
+        no_gradient(my_triplet_loss),
+    ),
     hints=(
         "Two squared distances an anchor: to its positive and to its negative.",
         "(anchor - positive).square().sum(dim=1) is one of them. Their difference plus the margin "
         "is cut at 0 for each triplet.",
         "(near - far + margin).clamp(min=0).mean()",
-    ),
-    solution=my_triplet_loss_solution,
-    wrong=(
-        (_can_be_negative, "Nothing is cut"),
-        (_swapped, "signs are swapped"),
-        (_no_margin, "The margin is missing"),
-        (_mean_before_max, "before the mean"),
-        (_roots, "These are distances"),
     ),
 )
