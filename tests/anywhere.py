@@ -5,8 +5,6 @@ every embedder, whose vectors must be this machine's, and lessons, whose outputs
 ones. Products take a hundred times as long there as here, convolutions thirty times.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

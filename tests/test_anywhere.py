@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import copy
 import json
 import os
@@ -39,7 +37,7 @@ def test_what_is_told_of_a_fit_is_its_hashes(monkeypatch, capsys):
 
 
 def test_the_short_fits_are_short_and_of_all(monkeypatch):
-    few = {"pixels": Pixels(), "CLIP": METHODS["CLIP"](0, 9), "OneHot": OneHot()}
+    few = {"pixels": Pixels(), "CLIP": METHODS["CLIP"].build(0, 9), "OneHot": OneHot()}
     monkeypatch.setattr(anywhere, "embedders", lambda: few)
     monkeypatch.setattr(anywhere, "EPOCHS", 1)
     monkeypatch.setattr("embedlab.training.fingerprint.operations", dict)

@@ -1,7 +1,5 @@
 """Limits come from what perturbed runs showed, and what no limit can help is listed."""
 
-from __future__ import annotations
-
 import json
 
 import nbformat

@@ -1,7 +1,5 @@
 """The comparison that decides whether a lesson's outputs are still true."""
 
-from __future__ import annotations
-
 from math import inf
 
 import nbformat

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import io
 import re
 from pathlib import Path
@@ -88,6 +86,33 @@ def test_cells_that_are_not_the_book_s_are_counted(small_course, capsys):
     assert "Every number and picture is the book's" in capsys.readouterr().out
     assert course.run_course("photo-crops", only="03") == 0
     assert "the book" not in capsys.readouterr().out
+
+
+def test_in_a_folder_of_ones_own_the_book_is_the_packages_and_edited_lessons_are_not_compared(
+    small_course, capsys, monkeypatch
+):
+    """What a learner has run, cleared or tried is neither the book nor another arithmetic."""
+    folder = small_course / "mine"
+    folder.mkdir()
+    monkeypatch.setattr(course, "ROOT", small_course)
+    monkeypatch.setattr(course, "STARTED", folder)
+    monkeypatch.setattr(course, "NOTEBOOKS", folder)
+    same = "Every number and picture is the book's"
+    write(small_course / "notebooks", "03_plain", "print('fine')")
+    write(folder, "03_plain", "print('fine')", printed="cleared")
+    assert course.run_course() == 0
+    out = capsys.readouterr().out
+    assert same in out
+    assert "Not compared" not in out
+    write(folder, "04_own", "print('0.123')", printed="")
+    assert course.run_course() == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert f"Not compared with the book: 1 edited lesson. {same}" in out
+    write(folder, "03_plain", "print('mine')", printed="")
+    assert course.run_course(only="03") == 0
+    out = capsys.readouterr().out
+    assert "Not compared with the book: 1 edited lesson." in out
+    assert same not in out
 
 
 def test_unknown_lesson():

@@ -1,7 +1,5 @@
 """What every lesson must have, read from the committed files."""
 
-from __future__ import annotations
-
 import ast
 import re
 

@@ -1,7 +1,5 @@
 """The three lists of dependencies agree."""
 
-from __future__ import annotations
-
 import re
 import tomllib
 

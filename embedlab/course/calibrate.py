@@ -16,7 +16,7 @@ from pathlib import Path
 import nbformat
 
 from embedlab.course.compare import deviation
-from embedlab.course.stopping import pool
+from embedlab.course.stopping import pool, write_whole
 from embedlab.settings import REFERENCE, ROOT
 
 PATH = ROOT / "results" / "spread.json"
@@ -81,9 +81,7 @@ def perturbed(path: Path, name: str, variables: dict, seed: int | None) -> nbfor
     environment = {**mine, **REFERENCE, "EMBEDLAB_DEVICE": "cpu", "TQDM_DISABLE": "1", **variables}
     _client(notebook, path).execute(env={k: v for k, v in environment.items() if v})
     kept.parent.mkdir(parents=True, exist_ok=True)
-    draft = kept.with_suffix(".tmp")
-    nbformat.write(notebook, draft)
-    draft.replace(kept)
+    write_whole(kept, nbformat.writes(notebook))
     return notebook
 
 
@@ -99,27 +97,13 @@ def deviations(path: Path, new: nbformat.NotebookNode, limit: dict[str, float]) 
 
 
 def calibrate(paths: Iterable[Path], check: bool = False, jobs: int | None = None) -> list[str]:
-    """Run lessons under each perturbation; write the limits, or check those that are stored.
+    """Run lessons under each perturbation; write their limits, or `check` the stored on others.
 
-    Parameters
-    ----------
-    paths : iterable of pathlib.Path
-        Of lessons; limits of the others stay.
-    check : bool
-        Run the perturbations that the limits have not seen, and write nothing.
-    jobs : int, optional
-        Lessons at a time. Default: one a core.
-
-    Returns
-    -------
-    list of str
-        A line a cell that no limit can help, because a word, a whole number or an order changed;
-        with `check`, a line a cell that was outside its limit.
+    A line for each cell that no limit can help, because a word, a whole number or an order changed;
+    with `check`, which writes nothing, for each that was outside its limit.
     """
     from joblib import cpu_count
     from tqdm import tqdm
-
-    from embedlab.lessons.ledger import write_whole
 
     settings = CHECK if check else CALIBRATION
     grid = [(path, name, *setting) for path in paths for name, setting in settings.items()]
@@ -146,5 +130,5 @@ def calibrate(paths: Iterable[Path], check: bool = False, jobs: int | None = Non
             "perturbations": list(settings),
             "limits": dict(sorted((limits() | new).items())),
         }
-        write_whole(PATH, json.dumps(content, indent=1) + "\n", PATH.with_suffix(".tmp"))
+        write_whole(PATH, json.dumps(content, indent=1) + "\n")
     return bad

@@ -43,18 +43,8 @@ def differs(stored: Sequence[dict], new: Sequence[dict], pictures: bool = True) 
 def deviation(stored: Sequence[dict], new: Sequence[dict], limit: float = 0.0) -> float:
     """How far the numbers of `new` lie from the stored ones, at most; pictures are left out.
 
-    Numbers that agree within `limit`, or within one unit of the last digit printed, count as equal.
-
-    Parameters
-    ----------
-    stored, new : sequence of dict
-        A cell's outputs, as nbformat holds them.
-    limit : float
-
-    Returns
-    -------
-    float
-        ``inf`` where words, whole numbers or the order of things differ.
+    Numbers that agree within `limit`, or within one unit of the last digit printed, count as equal;
+    where words, whole numbers or the order of things differ it is ``inf``.
     """
     old, now = ("\0".join(map(str, fields(outputs, False))) for outputs in (stored, new))
     if NUMBER.sub("\1", old) != NUMBER.sub("\1", now):

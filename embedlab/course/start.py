@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+from embedlab.course.stopping import write_whole
 from embedlab.settings import RECEIPT, ROOT
 
 
@@ -28,16 +29,6 @@ def _words(text: str) -> str:
 
 def _read(path: Path) -> str:
     return path.read_text(encoding="utf-8", errors="replace")
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    draft = path.with_name(f"{path.name}.part")
-    try:
-        draft.write_text(text, encoding="utf-8")
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def _beside(target: Path, laid: list[str]) -> Path:
@@ -60,7 +51,7 @@ def _lay(source: Path, target: Path, memory: dict) -> str:
     if words not in laid:
         laid.append(words)
     if not target.exists():
-        _write(target, text)
+        write_whole(target, text)
         return "laid"
     mine = _read(target)
     edited = _words(mine) not in laid
@@ -69,7 +60,7 @@ def _lay(source: Path, target: Path, memory: dict) -> str:
     if known:
         return "edited, kept; nothing new"
     place = _beside(target, laid) if edited else target
-    _write(place, text)
+    write_whole(place, text)
     return f"EDITED, kept; the new one is {place.name}" if edited else "brought up to date"
 
 
@@ -95,5 +86,5 @@ def lay_lessons(folder: Path) -> Iterator[str]:
     for source in sorted(sources):
         of_file = memory.setdefault(source.name, {"words": [], "file": ""})
         done = _lay(source, folder / source.name, of_file)
-        _write(receipt, json.dumps(memory, indent=1))
+        write_whole(receipt, json.dumps(memory, indent=1))
         yield f"{source.name}: {done}"

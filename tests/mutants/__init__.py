@@ -5,8 +5,6 @@ the first cell whose output is no longer the stored one. A mutant that stays gre
 lesson's tests.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import shutil
