@@ -6,8 +6,8 @@ from pathlib import Path
 
 import nbformat
 
-from embedlab.course.pages import _write_whole
 from embedlab.course.run import NOTEBOOKS, lesson_number, lessons, shown
+from embedlab.course.stopping import write_whole
 from embedlab.measure.verdicts import VERDICTS
 
 STATEMENTS = {
@@ -69,4 +69,4 @@ def claims_page(paths: list[Path] | None = None) -> str:
 
 def write_claims_page() -> Path:
     """Write the page, once the lessons' outputs are what they should be."""
-    return _write_whole(NOTEBOOKS / "claims.md", claims_page())
+    return write_whole(NOTEBOOKS / "claims.md", claims_page())
