@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import importlib.util
 import json
 import os
@@ -9,6 +7,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,32 +16,25 @@ import torch
 from typer.testing import CliRunner
 
 from embedlab import cli
-from embedlab.data.labels import random_mistakes, shuffled, systematic_mistakes
+from embedlab.data.labels import pair_flip_noise, shuffled, symmetric_noise
 from embedlab.embedders import LeNet5, Pixels
 from embedlab.lessons import experiments as module
 from embedlab.lessons import ledger
-from embedlab.lessons.experiments import (
-    Experiment,
-    evidence,
-    experiments,
-    missing_evidence,
-    reproduces,
-)
+from embedlab.lessons.experiments import Experiment, evidence, experiments, fitted, reproduces
 from embedlab.lessons.few_labels import few_labels_row
 from embedlab.lessons.lesson_00.experiments import reshuffled
 from embedlab.lessons.lesson_02.experiments import left_out
 from embedlab.lessons.lesson_03.experiments import face_regions
-from embedlab.lessons.lesson_04.experiments import GREY_SETS
+from embedlab.lessons.lesson_04.experiments import GRAY_SETS
 from embedlab.measure.intervals import Measure
 from embedlab.measure.properties import properties, r2_probe, shared_by_neighbours
-from embedlab.measure.scoreboard import Row, score
+from embedlab.measure.scoreboard import Row
 from embedlab.training.augment import Compose
 
 TOY = Experiment(
     name="toy",
     about="Raw pixels, twice.",
-    conditions=("a", "b"),
-    run=lambda condition, seed, images: [score(Pixels(), images, condition)],
+    conditions=fitted({"a": lambda seed: Pixels(), "b": lambda seed: Pixels()}),
     seeds=(0, 1),
     limit=(200, 100, 120),
 )
@@ -59,7 +51,9 @@ def results(tmp_path, monkeypatch):
 
 
 def test_every_experiments_results_are_committed():
-    assert list(missing_evidence()) == []
+    for experiment in experiments().values():
+        for dataset in experiment.datasets:
+            assert (module.RESULTS / dataset / f"{experiment.name}.json").is_file()
 
 
 @pytest.mark.parametrize("path", sorted(module.RESULTS.glob("*/*.json")), ids=lambda p: p.stem)
@@ -106,9 +100,11 @@ def test_only_some_conditions_keep_the_other_rows(results):
         module.run("toy", "digits", jobs=1, only=["c"])
     other = {**content, "versions": {**content["versions"], "torch": "1.0"}}
     unknown = {key: value for key, value in content.items() if key != "fingerprint"}
+    fewer = {**content, "rows": [{**row, "seeds": 1} for row in content["rows"]]}
     for stored, words in (
-        (other, r"was measured with versions .*'torch': '1\.0'"),
-        (unknown, "was measured with fingerprint None, here it is ffff"),
+        (other, "was measured with other versions. Run"),
+        (unknown, "was measured with other fingerprint. Run"),
+        (fewer, "was measured with other seeds. Run"),
     ):
         path.write_text(json.dumps(stored))
         with pytest.raises(ValueError, match=words):
@@ -129,9 +125,9 @@ def counting(*seeds, stop=None):
         if (condition, seed) == stop:
             raise KeyboardInterrupt
         ran.append((condition, seed))
-        return TOY.run(condition, seed, images)
+        return TOY.conditions[condition](seed, images)
 
-    return replace(TOY, run=once, seeds=seeds), ran
+    return replace(TOY, conditions={c: partial(once, c) for c in "ab"}, seeds=seeds), ran
 
 
 def test_an_interrupted_run_goes_on_where_it_was(results, monkeypatch, capsys):
@@ -232,8 +228,9 @@ def test_rows_of_two_programs_are_not_mixed(results):
 def test_the_command_forgets_when_all_is_done(results, monkeypatch):
     """And not before: whoever stops the last of several experiments has done the first."""
     first, ran = counting(0)
-    monkeypatch.setattr(cli, "ROOT", results)
-    two = {"first": replace(first, name="first"), "toy": replace(TOY, run=lambda *_: 1 / 0)}
+    monkeypatch.setattr(cli, "HOME", results)
+    broken = replace(TOY, conditions={"a": lambda *_: 1 / 0})
+    two = {"first": replace(first, name="first"), "toy": broken}
     monkeypatch.setattr(module, "experiments", lambda: two)
     command = ["evidence", "--dataset", "digits", "--jobs", "1"]
     done = CliRunner().invoke(cli.app, command)
@@ -250,6 +247,7 @@ def test_the_command_forgets_when_all_is_done(results, monkeypatch):
 ENDLESS = """
 import os
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -259,7 +257,7 @@ from embedlab.measure.intervals import Measure
 from embedlab.measure.scoreboard import Row
 
 
-def _run(condition, seed, images):
+def rows(condition, seed, images):
     here = Path(os.environ["TOY"])
     with (here / "log").open("a") as log:
         log.write(f"{condition}{seed}\\n")
@@ -271,7 +269,9 @@ def _run(condition, seed, images):
     return [Row(condition, images.name, measures, fit_seconds=float(shares[0]))]
 
 
-toy = Experiment("toy", "", ("a", "b", "c"), _run, seeds=(0, 1), limit=(200, 100, 120))
+toy = Experiment(
+    "toy", "", {c: partial(rows, c) for c in "abc"}, seeds=(0, 1), limit=(200, 100, 120)
+)
 """
 
 
@@ -286,11 +286,12 @@ def until(condition, seconds):
 def test_killed_then_stopped_then_finished(tmp_path, results, monkeypatch):
     """The command itself, in a copy of the course with the experiment above, with real workers."""
     course = Path(module.__file__).parents[1]
-    unneeded = shutil.ignore_patterns("lesson_*", "methods.py", "exercises", "__pycache__")
+    unneeded = shutil.ignore_patterns("lesson_*", "__pycache__")
     shutil.copytree(course, tmp_path / "embedlab", ignore=unneeded)
-    toy = tmp_path / "embedlab" / "evidence" / "toy.py"
+    toy = tmp_path / "embedlab" / "lessons" / "lesson_toy" / "experiments.py"
+    toy.parent.mkdir()
     toy.write_text(ENDLESS)
-    with (tmp_path / "embedlab" / "fingerprint.py").open("a") as file:
+    with (tmp_path / "embedlab" / "training" / "fingerprint.py").open("a") as file:
         file.write('\n\ndef fingerprint():\n    return "f" * 16\n')
     environment = {"PYTHONPATH": str(tmp_path), "TOY": str(tmp_path), "EMBEDLAB_DEVICE": "cpu"}
     log, alive = tmp_path / "log", tmp_path / "alive"
@@ -394,8 +395,9 @@ def test_reproduces(capsys, monkeypatch):
         found = reproduces(live(value), stored, "x")
         assert found.verdict == verdict
         assert found.changed == (verdict == "fails")
-        assert words in capsys.readouterr().out
-    assert reproduces(live(0.6, "faces"), here, "x") is None
+        assert words in repr(found)
+    assert not reproduces(live(0.6, "faces"), here, "x")
+    assert "is on faces, the stored runs on digits" in capsys.readouterr().out
 
 
 # --- what the experiments are made of -----------------------------------------------------------
@@ -404,16 +406,16 @@ def test_reproduces(capsys, monkeypatch):
 def test_random_mistakes_are_exactly_so_many_and_all_wrong(rng):
     y = rng.integers(0, 10, 1_000)
     for share in (0.0, 0.2, 0.8, 1.0):
-        wrong = random_mistakes(y, share)
+        wrong = symmetric_noise(y, share)
         assert (wrong != y).sum() == round(share * 1_000)
         assert set(wrong) <= set(range(10))
-    shift = (random_mistakes(y, 1.0) - y) % 10
+    shift = (symmetric_noise(y, 1.0) - y) % 10
     assert np.bincount(shift, minlength=10)[1:].min() > 70
 
 
 def test_systematic_mistakes_take_each_class_for_the_next(rng):
     y = rng.integers(0, 10, 1_000)
-    wrong = systematic_mistakes(y, 0.4)
+    wrong = pair_flip_noise(y, 0.4)
     changed = wrong != y
     assert changed.sum() == 400
     np.testing.assert_array_equal(wrong[changed], (y[changed] + 1) % 10)
@@ -421,7 +423,7 @@ def test_systematic_mistakes_take_each_class_for_the_next(rng):
 
 def test_mistakes_leave_the_labels_alone_and_check_the_share():
     y = np.arange(10)
-    for spoil in (random_mistakes, systematic_mistakes):
+    for spoil in (symmetric_noise, pair_flip_noise):
         spoil(y, 0.5)
         np.testing.assert_array_equal(y, np.arange(10))
         with pytest.raises(ValueError, match=r"share=1\.5"):
@@ -515,16 +517,16 @@ def test_face_regions_cover_every_pixel_once():
 
 
 def test_ablation_names_and_sets():
-    assert next(iter(GREY_SETS)) == "all"
-    assert len(GREY_SETS["all"]) == 5
-    for name, views in GREY_SETS.items():
+    assert next(iter(GRAY_SETS)) == "all"
+    assert len(GRAY_SETS["all"]) == 5
+    for name, views in GRAY_SETS.items():
         if name.startswith("without"):
             assert len(views) == 4
             assert name.split()[1] not in [type(v).__name__.lower() for v in views]
         if name.startswith("with "):
             assert len(views) == 6
     x = torch.rand(2, 1, 32, 32)
-    out = Compose(GREY_SETS["none"])(x, torch.Generator())
+    out = Compose(GRAY_SETS["none"])(x, torch.Generator())
     torch.testing.assert_close(out, x, atol=1e-5, rtol=0)
 
 

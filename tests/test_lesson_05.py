@@ -1,20 +1,18 @@
 """The measurements of lessons 05 and 05b."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from embedlab.data.images import Split
-from embedlab.embedders import RandomViT, ViT
+from embedlab.embedders import Untrained, ViT
 from embedlab.lessons.lesson_05.experiments import (
     accuracy,
-    choice_rows,
+    both_poolings,
     cluttered,
     finders,
     found_row,
     shuffled_patches,
 )
-from embedlab.lessons.lesson_05b.experiments import _fine_tuning
+from embedlab.lessons.lesson_05b.experiments import fine_tuning
 
 
 def test_shuffled_patches_are_the_same_patches_in_another_order(few):
@@ -53,12 +51,12 @@ def test_a_two_layer_network_finds_what_is_easy_to_find(few):
 
 
 def test_rows_of_a_choice_name_both_poolings(few):
-    vit = ViT(epochs=1, pool="cls").fit(few.train.x, few.train.y)
-    taught, other = choice_rows(vit, few, "CLS")
+    vit = ViT(epochs=1, global_pool="cls").fit(few.train.x, few.train.y)
+    taught, other = both_poolings(vit, few, "CLS")
     assert (taught.name, other.name) == ("CLS", "CLS, read by mean")
     assert taught.measures["accuracy"].value == accuracy(vit, few.test, "digits").value
     assert taught.measures["accuracy_shuffled"].value < 1
-    untrained = RandomViT().fit(few.train.x)
+    untrained = Untrained(ViT()).fit(few.train.x)
     lengths = [see(few.test.x[:2]).shape[1] for see in finders(vit, untrained).values()]
     assert lengths == [16 * 64, 64, 16 * 64, 32 * 32]
 
@@ -67,17 +65,18 @@ def test_fine_tuning_begins_where_it_says(few, monkeypatch):
     begun = []
     monkeypatch.setattr("embedlab.lessons.lesson_05b.experiments.FEW_EPOCHS", 1)
     monkeypatch.setattr("embedlab.lessons.lesson_05b.experiments.EPOCHS", 1)
-    init = ViT.__init__
+    fit = ViT.fit
 
-    def remember(self, *args, **kwargs):
-        init(self, *args, **kwargs)
+    def remember(self, *args):
         begun.append(self.encoder)
+        return fit(self, *args)
 
-    monkeypatch.setattr(ViT, "__init__", remember)
-    rows = _fine_tuning("untrained", 4, few)
+    monkeypatch.setattr(ViT, "fit", remember)
+    rows = fine_tuning.conditions["untrained"](4, few)
     assert [row.name for row in rows] == [
         "untrained: five labels a class",
         "untrained: all labels",
     ]
-    expected = RandomViT(seed=4).fit(few.train.x).network_["encoder"].pos_embed
+    expected = Untrained(ViT(seed=4)).fit(few.train.x).network_["encoder"].pos_embed
+    assert len(begun) == 11
     assert all((encoder.pos_embed == expected).all() for encoder in begun)

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import numpy as np
 import pytest
 
@@ -8,7 +6,12 @@ from embedlab.data.captions import RELATIONS
 from embedlab.data.load import load_images
 from embedlab.data.scenes import compose, load_scenes
 from embedlab.lessons.lesson_06.experiments import in_templates, withheld, words_shuffled
-from embedlab.lessons.lesson_06.puzzles import Puzzle, chosen, named, puzzles
+from embedlab.lessons.lesson_06.puzzles import (
+    Puzzle,
+    choice_accuracy,
+    puzzles,
+    zero_shot_accuracy,
+)
 
 
 @pytest.fixture(scope="module")
@@ -50,10 +53,10 @@ def test_an_oracle_is_always_right_and_the_blind_at_chance(lab):
     assert len(lab) == 10
     for p in lab.values():
         true = [options[0] for options in p.options]
-        assert chosen(Oracle(p.scenes, true), p).value == 1
-        assert chosen(Blind(p.scenes, true), p).value == pytest.approx(p.chance)
+        assert choice_accuracy(Oracle(p.scenes, true), p).value == 1
+        assert choice_accuracy(Blind(p.scenes, true), p).value == pytest.approx(p.chance)
         wrong = [options[-1] for options in p.options]
-        assert chosen(Oracle(p.scenes, wrong), p).value == 0
+        assert choice_accuracy(Oracle(p.scenes, wrong), p).value == 0
 
 
 def test_exactly_one_caption_is_true(lab):
@@ -105,9 +108,9 @@ def test_classes_that_are_no_numbers_have_no_sums():
     assert not any("sums" in about for about in abouts)
 
 
-def test_named_judges_the_two_and_the_count(digits, scenes):
+def test_zero_shot_accuracy_judges_the_two_and_the_count(digits, scenes):
     part = scenes.test
-    out = named(Oracle(part, part.captions), part, scenes.nouns)
+    out = zero_shot_accuracy(Oracle(part, part.captions), part, scenes.nouns)
     assert out["pairs"].value == out["counts"].value == 1
     swap = [
         captions.two(scenes.nouns[b], RELATIONS[r], scenes.nouns[a]) if k == "two" else said
@@ -115,13 +118,13 @@ def test_named_judges_the_two_and_the_count(digits, scenes):
             part.kind, part.objects[:, :2], part.relation, part.captions, strict=True
         )
     ]
-    assert named(Oracle(part, swap), part, scenes.nouns)["pairs"].value == 1
+    assert zero_shot_accuracy(Oracle(part, swap), part, scenes.nouns)["pairs"].value == 1
     counted = compose(digits.test, scenes.nouns, 60, kinds=("several",))
     more = [
         captions.several(2 + n % 3, scenes.nouns[y])
         for n, y in zip(counted.count, counted.y, strict=True)
     ]
-    assert named(Oracle(counted, more), counted, scenes.nouns)["counts"].value == 0
+    assert zero_shot_accuracy(Oracle(counted, more), counted, scenes.nouns)["counts"].value == 0
 
 
 def test_chance_is_one_over_the_number_of_captions(scenes):

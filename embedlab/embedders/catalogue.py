@@ -25,17 +25,17 @@ from embedlab.embedders import (
 from embedlab.embedders.base import Embedder
 
 
-def labelled(images: Images, seed: int) -> tuple:
+def with_labels(images: Images, seed: int) -> tuple:
     """The training images with their labels; who needs none looks at none."""
     return images.train.x, images.train.y
 
 
-def mislabelled(images: Images, seed: int) -> tuple:
+def with_shuffled_labels(images: Images, seed: int) -> tuple:
     """The training images with each other's labels: the control that must fail."""
     return images.train.x, shuffled(images.train.y, seed)
 
 
-def captioned(images: Images, seed: int) -> tuple:
+def with_captions(images: Images, seed: int) -> tuple:
     """Scenes composed of the training images, with their captions."""
     scenes = load_scenes(images, seed=seed).train
     return scenes.x, scenes.captions
@@ -43,21 +43,13 @@ def captioned(images: Images, seed: int) -> tuple:
 
 @dataclass(frozen=True)
 class Method:
-    """A training of the scoreboard, and the rows that are read from it.
+    """A training of the scoreboard, and the rows that are read from it."""
 
-    Attributes
-    ----------
-    build : callable
-        ``build(seed, short)`` gives the unfitted embedder; short ones have as many numbers as LDA
-        can give.
-    examples : callable
-        ``examples(images, seed)`` gives what it is fitted with.
-    also : dict of str to dict
-        More rows of the same training, by name: with which parameters it is read.
-    """
-
+    # build(seed, short): the unfitted embedder, where short is the length that LDA can have.
     build: Callable[[int, int], Embedder]
-    examples: Callable[[Images, int], tuple] = labelled
+    # examples(images, seed): what it is fitted with.
+    examples: Callable[[Images, int], tuple] = with_labels
+    # More rows of the same training by name, and the parameters that it is then read with.
     also: dict[str, dict] = field(default_factory=dict)
 
     def fit(self, images: Images, seed: int) -> Embedder:
@@ -76,7 +68,7 @@ METHODS: dict[str, Method] = {
     "LeNet-5, not augmented": Method(lambda seed, short: LeNet5(seed=seed, augment=False)),
     "LeNet-5, short": Method(lambda seed, short: LeNet5(seed=seed, embed_dim=short)),
     "LeNet-5, shuffled labels": Method(
-        lambda seed, short: LeNet5(seed=seed, augment=False), mislabelled
+        lambda seed, short: LeNet5(seed=seed, augment=False), with_shuffled_labels
     ),
     "autoencoder-32": Method(lambda seed, short: Autoencoder(32, seed=seed)),
     "SimCLR": Method(
@@ -87,5 +79,5 @@ METHODS: dict[str, Method] = {
     "ViT": Method(lambda seed, short: ViT(seed=seed)),
     "MAE": Method(lambda seed, short: MAE(seed=seed)),
     "data2vec": Method(lambda seed, short: Data2Vec(seed=seed)),
-    "CLIP": Method(lambda seed, short: CLIP(seed=seed), captioned),
+    "CLIP": Method(lambda seed, short: CLIP(seed=seed), with_captions),
 }

@@ -1,4 +1,4 @@
-"""Evidence: sweeps, ablations and seeds that take longer than a lesson should.
+"""Experiments: sweeps, ablations and seeds that take longer than a lesson should.
 
 An :class:`Experiment` is a grid of conditions and seeds. :func:`run` trains them all, pools the
 seeds, and writes ``results/<dataset>/<name>.json``; a lesson draws its curves from that file and
@@ -6,17 +6,15 @@ re-runs one point of it live. What a run has finished is kept (:mod:`embedlab.le
 one that was stopped, or killed, goes on from there.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import platform
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib import metadata
 from pathlib import Path
 from threading import Thread
@@ -26,61 +24,61 @@ from scipy import stats
 
 from embedlab.data.images import Images
 from embedlab.data.load import EMBEDDED, load_images
-from embedlab.lessons import ledger
-from embedlab.lessons.__init__ import lesson_modules
+from embedlab.embedders.base import Embedder
+from embedlab.lessons import ledger, lesson_modules
 from embedlab.measure.intervals import Measure
-from embedlab.measure.record import record
-from embedlab.measure.scoreboard import Row, pooled_row, stored_rows
-from embedlab.measure.verdicts import SHARES, Verdict
+from embedlab.measure.scoreboard import Row, pooled_row, score, stored_rows
+from embedlab.measure.verdicts import SHARES, Verdict, Verdicts
 from embedlab.settings import RESULTS
 from embedlab.training.device import pick_budget, pick_device, set_threads
 from embedlab.training.fingerprint import fingerprint
 
 VERSIONED = ("embedlab", "torch", "scikit-learn", "numpy")
+Condition = Callable[[int, Images], list[Row]]  # of a seed: the rows of one training
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """A grid of trainings.
-
-    Attributes
-    ----------
-    name : str
-    about : str
-        What it measures, in a line.
-    conditions : tuple of str
-    run : callable
-        ``run(condition, seed, images)`` gives the rows of one training.
-    datasets : tuple of str
-        Sets whose results are committed.
-    seeds : tuple of int
-    repeats : str
-        What the seeds are: a source of chance in the intervals.
-    limit : (int, int, int), optional
-        At most so many train, val and test images. Default: a downloaded set within the machine's
-        budget, an embedded one whole.
-    """
+    """A grid of trainings: each condition with each seed gives its rows."""
 
     name: str
-    about: str
-    conditions: tuple[str, ...]
-    run: Callable[[str, int, Images], list[Row]]
-    datasets: tuple[str, ...] = ("digits",)
+    about: str  # what it measures, in a line
+    conditions: dict[str, Condition]
+    datasets: tuple[str, ...] = ("digits",)  # whose results are committed
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
-    repeats: str = "seed"
+    repeats: str = "seed"  # what the seeds are: a source of chance in the intervals
+    # At most so many train, val and test images; else a downloaded set within the machine's budget.
     limit: tuple[int, int, int] | None = None
+
+
+def scored(embedder: Embedder, images: Images, name: str) -> list[Row]:
+    """The whole yardstick, as the one row of a condition."""
+    return [score(embedder, images, name)]
+
+
+def fitted(
+    builders: dict[str, Callable[..., Embedder]],
+    read: Callable[[Embedder, Images, str], list[Row]] = scored,
+) -> dict[str, Condition]:
+    """Conditions that fit ``builder(seed=seed)`` on the training images, and `read` their rows."""
+
+    def condition(build, name, seed, images):
+        embedder = build(seed=seed).fit(images.train.x, images.train.y)
+        return read(embedder, images, name)
+
+    return {name: partial(condition, build, name) for name, build in builders.items()}
 
 
 def experiments() -> dict[str, Experiment]:
     """Every experiment of the course, by name."""
     from embedlab.lessons import methods  # which needs the class above
 
-    found = {}
-    for module in (methods, *lesson_modules("experiments")):
-        for value in vars(module).values():
-            if isinstance(value, Experiment):
-                found[value.name] = value
-    return found
+    return {
+        value.name: value
+        for module in (methods, *lesson_modules("experiments"))
+        for value in vars(module).values()
+        if isinstance(value, Experiment)
+    }
 
 
 def _job(
@@ -92,9 +90,9 @@ def _job(
         _end_with(parent)
     if ledger.code() != code:  # joblib replaces a worker that has grown too large
         raise ValueError(f"embedlab's code was changed while {name!r} ran: run it again.")
-    experiment = experiments()[name]
+    train = experiments()[name].conditions[condition]
     start = time.perf_counter()
-    rows = experiment.run(condition, seed, images)
+    rows = train(seed, images)
     text = ledger.packed(rows, time.perf_counter() - start)
     ledger.write_whole(path, text, path.with_suffix(f".{os.getpid()}.tmp"))
     return (condition, seed), text
@@ -116,86 +114,96 @@ def _end_with(parent: int) -> None:
 def run(
     name: str, dataset: str, jobs: int | None = None, only: Sequence[str] | None = None
 ) -> Path:
-    """Run an experiment and write its results file, whole or not at all.
+    """Run an experiment and write its results file, whole or not at all; the file's path.
 
-    Trainings that are kept from a run that was stopped are not done again. They stay until
-    :func:`embedlab.lessons.ledger.forget`, which the command calls when all that it was asked for
-    is done: one of several experiments that has its file already is then not done again either.
-    The file's ``seconds`` are those of its trainings added up, as if one followed another; so they
-    depend neither on where a run was stopped nor on `jobs`.
-
-    Parameters
-    ----------
-    name : str
-        Of an experiment.
-    dataset : str
-        Any name that :func:`embedlab.load_images` takes.
-    jobs : int, optional
-        Trainings at a time, one thread each. Default: one a core; one in all on a GPU.
-    only : sequence of str, optional
-        Conditions to run; the rows of the others stay as they are stored, which needs a file that
-        was measured on as many images, with the same versions and seeds, on such a device.
-
-    Returns
-    -------
-    pathlib.Path
-        The file.
-
-    Raises
-    ------
-    ValueError
-        For an unknown condition, a stored file that the new rows do not go with, or code that was
-        edited under the run.
-    KeyboardInterrupt
-        On Ctrl-C, with a sentence that says how much is kept.
+    At most `jobs` trainings at a time, one thread each; default one a core, one in all on a GPU.
+    With `only`, the rows of the other conditions stay as they are stored. Trainings that are kept
+    from a run that was stopped are not done again. They stay until :func:`ledger.forget`, which
+    the command calls when all that it was asked for is done: one of several experiments that has
+    its file already is then not done again either.
     """
     from joblib import cpu_count
 
-    experiment = experiments()[name]
-    device = pick_device()
+    experiment, device = experiments()[name], pick_device()
     set_threads()  # the fingerprint is to be of the trainings' arithmetic
+    conditions = _chosen(experiment, only)
     limit = experiment.limit or (None if dataset in EMBEDDED else pick_budget(device).limit)
-    conditions = list(dict.fromkeys(experiment.conditions if only is None else only))
-    if not conditions:
-        raise ValueError("only: name at least one condition.")
-    unknown = sorted(set(conditions) - set(experiment.conditions))
-    if unknown:
-        known = ", ".join(experiment.conditions)
-        raise ValueError(f"only={unknown[0]!r} is no condition of {name!r}: use {known}.")
     images = load_images(dataset, limit)
+    setting = _setting(images, device)
     path = RESULTS / dataset / f"{name}.json"
-    setting = {
-        "images": [len(images.train), len(images.val), len(images.test)],
-        "versions": {package: metadata.version(package) for package in VERSIONED},
-        "fingerprint": fingerprint(),
-        "device": device.type if device.type == "cpu" else _device_name(device),
-        "machine": platform.machine(),
-    }
-    kept = _kept(path, setting, experiment) if only is not None else {"rows": [], "seconds": 0}
-    jobs = jobs or (1 if device.type != "cpu" else cpu_count())
+    stored = {"rows": [], "seconds": 0}
+    if only is not None:
+        stored = _stored(path, setting, len(experiment.seeds))
     grid = [(c, s) for c in conditions for s in experiment.seeds]
     places = ledger.places(name, dataset, grid, setting, images)
+    jobs = jobs or (1 if device.type != "cpu" else cpu_count())
     texts = _trained(name, dataset, images, places, jobs)
-    seconds: float = kept["seconds"]
-    by_row: dict[str, list[Row]] = {}
-    for at in grid:  # all from their text, so that it makes no difference which were kept
-        rows, took = ledger.unpacked(texts[at])
-        seconds += took
-        for row in rows:
-            by_row.setdefault(row.name, []).append(row)
-    new = {n: pooled_row(rows, experiment.repeats).to_dict() for n, rows in by_row.items()}
-    rows = {**{row["name"]: row for row in kept["rows"]}, **new}
+    # All from their text, so that it makes no difference which were kept.
+    rows, seconds = _pooled([ledger.unpacked(texts[at]) for at in grid], experiment.repeats)
     content = {
         "name": name,
         "about": experiment.about,
         "dataset": dataset,
         "command": f"embedlab evidence {name} --dataset {dataset}",
         **setting,
-        "seconds": round(seconds, 1),
-        "rows": list(rows.values()),
+        "seconds": round(stored["seconds"] + seconds, 1),
+        "rows": list(({row["name"]: row for row in stored["rows"]} | rows).values()),
     }
     ledger.write_whole(path, _one_row_a_line(content), path.with_suffix(".tmp"))
     return path
+
+
+def _chosen(experiment: Experiment, only: Sequence[str] | None) -> list[str]:
+    """The conditions to run, each once."""
+    chosen = list(dict.fromkeys(experiment.conditions if only is None else only))
+    if not chosen:
+        raise ValueError("only: name at least one condition.")
+    unknown = sorted(set(chosen) - set(experiment.conditions))
+    if unknown:
+        known = ", ".join(experiment.conditions)
+        raise ValueError(
+            f"only={unknown[0]!r} is no condition of {experiment.name!r}: use {known}."
+        )
+    return chosen
+
+
+def _setting(images: Images, device) -> dict:
+    """What else the rows depend on, besides code and seed."""
+    import torch
+
+    return {
+        "images": [len(images.train), len(images.val), len(images.test)],
+        "versions": {package: metadata.version(package) for package in VERSIONED},
+        "fingerprint": fingerprint(),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "machine": platform.machine(),
+    }
+
+
+def _stored(path: Path, setting: dict, seeds: int) -> dict:
+    """The content of a results file, if new rows go with those that are in it."""
+    if not path.is_file():
+        raise ValueError(f"only: there is no {path.name} yet to add rows to. Run every condition.")
+    content = json.loads(path.read_text(encoding="utf-8"))
+    other = [key for key, here in setting.items() if content.get(key) != here]
+    other += ["seeds"] * any(row["seeds"] != seeds for row in content["rows"])
+    if other:
+        raise ValueError(
+            f"only: {path.name} was measured with other {', '.join(other)}. Run every condition."
+        )
+    return content
+
+
+def _pooled(
+    trainings: Sequence[tuple[list[Row], float]], repeats: str
+) -> tuple[dict[str, dict], float]:
+    """The rows of one name pooled, as JSON can hold them; and the seconds of all trainings."""
+    by_name: dict[str, list[Row]] = {}
+    for rows, _ in trainings:
+        for row in rows:
+            by_name.setdefault(row.name, []).append(row)
+    rows = {name: pooled_row(rows, repeats).to_dict() for name, rows in by_name.items()}
+    return rows, sum(seconds for _, seconds in trainings)
 
 
 def _trained(
@@ -227,28 +235,6 @@ def _trained(
     return texts
 
 
-def _kept(path: Path, setting: dict, experiment: Experiment) -> dict:
-    """The stored content of a results file, if it was measured in this setting."""
-    if not path.is_file():
-        raise ValueError(f"only: there is no {path.name} yet to add rows to. Run every condition.")
-    content = json.loads(path.read_text(encoding="utf-8"))
-    for key, here in setting.items():
-        if content.get(key) != here:
-            raise ValueError(
-                f"only: {path.name} was measured with {key} {content.get(key)}, here it is {here}. "
-                "Run every condition."
-            )
-    if {row["seeds"] for row in content["rows"]} != {len(experiment.seeds)}:
-        raise ValueError(f"only: {path.name} has rows of other seeds. Run every condition.")
-    return content
-
-
-def _device_name(device) -> str:
-    import torch
-
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
-
-
 def _one_row_a_line(content: dict) -> str:
     """JSON in which a changed row is one changed line."""
     rows = ",\n  ".join(json.dumps(row, default=float) for row in content["rows"])
@@ -268,6 +254,11 @@ def evidence(name: str, dataset: str = "digits") -> dict[str, Row]:
     Returns
     -------
     dict of str to Row
+
+    Raises
+    ------
+    FileNotFoundError
+        Where nothing is stored for digits either.
     """
     rows = stored_rows(dataset, name)
     if not rows and dataset != "digits":
@@ -288,7 +279,7 @@ def evidence(name: str, dataset: str = "digits") -> dict[str, Row]:
 LIVE = 27
 
 
-def reproduces(live: Measure, stored: Measure, text: str) -> Verdict | None:
+def reproduces(live: Measure, stored: Measure, text: str) -> Verdict | Verdicts:
     """Whether the training of seed 0, run again, gives what the stored one gave.
 
     Where the stored was measured with this machine's arithmetic, it must be the same number.
@@ -306,12 +297,13 @@ def reproduces(live: Measure, stored: Measure, text: str) -> Verdict | None:
 
     Returns
     -------
-    Verdict or None
-        None, and a line that says so, where the two were measured on different sets.
+    Verdict or an empty list
+        Shown as the last expression of a cell, or by ``display``; nothing, and a line that says
+        so, where the two were measured on different sets.
     """
     if live.dataset != stored.dataset:
         print(f"live {text} is on {live.dataset}, the stored runs on {stored.dataset}")
-        return None
+        return Verdicts()
     seeds = stored.effects.get("seed", np.zeros(1))
     n = len(seeds)
     image = 1 / len(live.effects["image"]) if "image" in live.effects else 0.0
@@ -328,15 +320,6 @@ def reproduces(live: Measure, stored: Measure, text: str) -> Verdict | None:
         centre, reach = stored.value + seeds[0], 1e-4  # what the file's four decimals keep
         outside = f"NOT EQUAL to the stored {centre:.3f}"
     verdict = "holds" if abs(live.value - centre) <= reach else "fails"
-    print(f"live {text}: {live.value:.3f}, {inside if verdict == 'holds' else outside}")
-    found = Verdict("live", text, live.value - centre, -reach, reach, reach, verdict, "holds")
-    record("claim", **vars(found))
-    return found
-
-
-def missing_evidence() -> Iterable[tuple[str, str]]:
-    """Experiments and data sets whose committed results file is absent."""
-    for experiment in experiments().values():
-        for dataset in experiment.datasets:
-            if not (RESULTS / dataset / f"{experiment.name}.json").is_file():
-                yield experiment.name, dataset
+    words = f"live {text}: {live.value:.3f}, {inside if verdict == 'holds' else outside}"
+    numbers = live.value - centre, -reach, reach, reach
+    return Verdict("live", text, *numbers, verdict, "holds", words=words)

@@ -1,7 +1,5 @@
 """Networks taught with a few labelled images a class."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np
@@ -16,22 +14,7 @@ from embedlab.measure.scoreboard import Row
 def few_labels_row(
     learner: Callable[[int], Embedder], shots: int, images: Images, name: str
 ) -> Row:
-    """A network taught with a few labelled images a class, for each of the yardstick's ten draws.
-
-    Parameters
-    ----------
-    learner : callable
-        From the number of images to an unfitted network with ``predict``.
-    shots : int
-        Labelled images a class.
-    images : Images
-    name : str
-
-    Returns
-    -------
-    Row
-        With the measure ``few_shot``.
-    """
+    """``few_shot`` of a network, ``learner(n_images)``, taught by each of the yardstick's draws."""
     right = []
     for index in few_shot_draws(images.train.y, shots):
         some = images.train[index]

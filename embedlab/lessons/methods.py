@@ -1,34 +1,22 @@
 """The scoreboard's methods, five seeds each where a seed matters."""
 
-from __future__ import annotations
+from functools import partial
 
 from embedlab.data.images import Images
-from embedlab.data.labels import shuffled
-from embedlab.data.scenes import load_scenes
-from embedlab.embedders.catalogue import METHODS, READ_FROM
+from embedlab.embedders.catalogue import METHODS, Method
 from embedlab.lessons.experiments import Experiment
 from embedlab.measure.scoreboard import Row, score
 
 
-def _method(name: str, seed: int, images: Images) -> list[Row]:
-    embedder = METHODS[name](seed, len(images.class_names) - 1)
-    x, y = images.train.x, images.train.y
-    if "shuffled" in name:
-        y = shuffled(y, seed)
-    if embedder.supervision == "captions":
-        scenes = load_scenes(images, seed=seed).train
-        x, y = scenes.x, scenes.captions
-    rows = [score(embedder.fit(x, y), images, name)]
-    for other, (trained, layer) in READ_FROM.items():
-        if trained == name:
-            rows.append(score(embedder.at(layer), images, other))
-    return rows
+def _rows(name: str, method: Method, seed: int, images: Images) -> list[Row]:
+    embedder = method.fit(images, seed)
+    rows = [score(embedder, images, name)]
+    return rows + [score(embedder.at(**how), images, other) for other, how in method.also.items()]
 
 
 scoreboard = Experiment(
     name="scoreboard",
     about="Every method of the course on the whole yardstick.",
-    conditions=tuple(name for name in METHODS if name not in READ_FROM),
-    run=_method,
+    conditions={name: partial(_rows, name, method) for name, method in METHODS.items()},
     datasets=("digits", "photo-crops", "fashion-mnist"),
 )

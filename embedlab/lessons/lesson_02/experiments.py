@@ -1,16 +1,16 @@
 """Lesson 02: wrong labels, classes left out, and what each layer knows."""
 
-from __future__ import annotations
-
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from sklearn.decomposition import PCA
 
 from embedlab.data.images import Images, Split
-from embedlab.data.labels import random_mistakes, systematic_mistakes
-from embedlab.embedders import KernelLDA, LeNet5, RandomEncoder
-from embedlab.lessons.experiments import Experiment
+from embedlab.data.labels import pair_flip_noise, symmetric_noise
+from embedlab.embedders import KernelLDA, LeNet5, Untrained
+from embedlab.lessons.experiments import Experiment, fitted
 from embedlab.measure.intervals import Measure
 from embedlab.measure.probes import linear_probe
 from embedlab.measure.properties import properties, r2_probe
@@ -18,39 +18,29 @@ from embedlab.measure.scoreboard import Row, measure_all, score
 
 # --- wrong labels ---------------------------------------------------------------------------
 
-MISTAKES = {"random": random_mistakes, "systematic": systematic_mistakes}
+WRONG = (0.2, 0.4, 0.6, 0.8)
+MISTAKES = {
+    **{f"random {share}": (symmetric_noise, share) for share in (0.0, *WRONG)},
+    **{f"systematic {share}": (pair_flip_noise, share) for share in WRONG},
+}
 
 
-def _label_noise(condition: str, seed: int, images: Images) -> list[Row]:
-    kind, share = condition.split()
-    y = MISTAKES[kind](images.train.y, float(share), seed)
-    return [score(LeNet5(seed=seed).fit(images.train.x, y), images, condition)]
+def _mistaken(name: str, mistakes: Callable, share: float, seed: int, images: Images) -> list[Row]:
+    y = mistakes(images.train.y, share, seed)
+    return [score(LeNet5(seed=seed).fit(images.train.x, y), images, name)]
 
 
 label_noise = Experiment(
     name="label-noise",
     about="LeNet-5 trained on labels of which a share is wrong; the probes see right ones.",
-    conditions=(
-        *(f"random {share}" for share in (0.0, 0.2, 0.4, 0.6, 0.8)),
-        *(f"systematic {share}" for share in (0.2, 0.4, 0.6, 0.8)),
-    ),
-    run=_label_noise,
+    conditions={name: partial(_mistaken, name, *how) for name, how in MISTAKES.items()},
 )
 
 # --- classes left out -----------------------------------------------------------------------
 
 
 def left_out(choice: int, n_classes: int = 10) -> tuple[int, int, int]:
-    """Three classes to leave out; over ten choices each digit is left out three times.
-
-    Parameters
-    ----------
-    choice, n_classes : int
-
-    Returns
-    -------
-    tuple of three int
-    """
+    """Three classes to leave out; over ten choices each digit is left out three times."""
     return tuple(sorted((choice + step) % n_classes for step in (0, 3, 7)))
 
 
@@ -61,7 +51,6 @@ def left_out_rows(choice: int, images: Images) -> list[Row]:
     ----------
     choice : int
         Which three, see :func:`left_out`; also the seed.
-    images : Images
 
     Returns
     -------
@@ -76,7 +65,7 @@ def left_out_rows(choice: int, images: Images) -> list[Row]:
         for key in ("train", "val", "test")
     }
     vectors = {
-        layer: {key: network.at(layer).transform(split.x) for key, split in splits.items()}
+        layer: {key: network.at(layer=layer).transform(split.x) for key, split in splits.items()}
         for layer in ("fc84", "logits", "softmax")
     }
     vectors["pixels"] = {key: split.x.reshape(len(split), -1) for key, split in splits.items()}
@@ -107,8 +96,7 @@ def _among_all_images(measure: Measure, among: np.ndarray) -> Measure:
 left_out_classes = Experiment(
     name="left-out-classes",
     about="The last layers of LeNet-5 on three classes that it was not trained on; ten choices.",
-    conditions=("LeNet-5",),
-    run=lambda condition, choice, images: left_out_rows(choice, images),
+    conditions={"LeNet-5": left_out_rows},
     seeds=tuple(range(10)),
     repeats="choice",
 )
@@ -118,10 +106,8 @@ left_out_classes = Experiment(
 SIZES = (1_000, 3_000, 10_000, 50_000)
 # The traditional side may grow with the data as well: more images to measure the kernel against.
 GROWING = {
-    "kernel LDA": lambda seed, short: KernelLDA(random_state=seed),
-    "kernel LDA, 2,000 landmarks": lambda seed, short: KernelLDA(
-        n_landmarks=2_000, random_state=seed
-    ),
+    "kernel LDA": lambda seed, short: KernelLDA(seed=seed),
+    "kernel LDA, 2,000 landmarks": lambda seed, short: KernelLDA(n_landmarks=2_000, seed=seed),
     "LeNet-5": lambda seed, short: LeNet5(seed=seed, augment=False, epochs=30),
     "LeNet-5, short": lambda seed, short: LeNet5(
         seed=seed, augment=False, epochs=30, embed_dim=short
@@ -129,19 +115,22 @@ GROWING = {
 }
 
 
-def _more_data(condition: str, seed: int, images: Images) -> list[Row]:
-    method, n = condition.split(": ")
-    order = np.random.default_rng(seed).permutation(len(images.train))[: int(n)]
+def _of_first(name: str, build: Callable, n: int, seed: int, images: Images) -> list[Row]:
+    order = np.random.default_rng(seed).permutation(len(images.train))[:n]
     some = replace(images, train=images.train[order])
-    embedder = GROWING[method](seed, len(images.class_names) - 1).fit(some.train.x, some.train.y)
-    return [score(embedder, some, condition)]
+    embedder = build(seed, len(images.class_names) - 1).fit(some.train.x, some.train.y)
+    return [score(embedder, some, name)]
 
 
 more_data = Experiment(
     name="more-data",
     about="Kernel LDA and LeNet-5 from a thousand training images to fifty thousand.",
-    conditions=tuple(f"{method}: {n}" for method in GROWING for n in SIZES),
-    run=_more_data,
+    conditions={
+        name: partial(_of_first, name, build, n)
+        for method, build in GROWING.items()
+        for n in SIZES
+        for name in [f"{method}: {n}"]
+    },
     datasets=("fashion-mnist",),
     seeds=(0, 1, 2),
     limit=(50_000, 1_000, 2_000),
@@ -155,22 +144,13 @@ PROBED = ("c1", "s2", "c3", "s4", "c5", "fc84")
 def layer_row(network: LeNet5, layer: str, images: Images, name: str) -> Row:
     """What a linear probe reads from one layer, brought to 64 numbers by PCA.
 
-    Parameters
-    ----------
-    network : LeNet5
-        Fitted.
-    layer : str
-    images : Images
-    name : str
-        Of the row.
-
     Returns
     -------
     Row
         With the measures ``ink``, ``slant``, ``position`` (R squared) and ``class`` (accuracy).
     """
     splits: dict[str, Split] = {k: getattr(images, k) for k in ("train", "val", "test")}
-    vectors = {k: network.at(layer).transform(s.x) for k, s in splits.items()}
+    vectors = {k: network.at(layer=layer).transform(s.x) for k, s in splits.items()}
     cut = PCA(64, random_state=0).fit(vectors["train"])
     vectors = {k: cut.transform(v) for k, v in vectors.items()}
     known = {k: properties(s.x) for k, s in splits.items()}
@@ -183,15 +163,14 @@ def layer_row(network: LeNet5, layer: str, images: Images, name: str) -> Row:
     return Row(name, images.name, measures, 64)
 
 
-def _layers(condition: str, seed: int, images: Images) -> list[Row]:
-    network = LeNet5(seed=seed) if condition == "trained" else RandomEncoder(seed=seed)
-    network.fit(images.train.x, images.train.y)
-    return [layer_row(network, layer, images, f"{condition} {layer}") for layer in PROBED]
+def _layer_rows(network: LeNet5, images: Images, name: str) -> list[Row]:
+    return [layer_row(network, layer, images, f"{name} {layer}") for layer in PROBED]
 
 
 layers = Experiment(
     name="layers",
     about="Ink, slant, position and class, read from every layer of LeNet-5, trained and not.",
-    conditions=("trained", "untrained"),
-    run=_layers,
+    conditions=fitted(
+        {"trained": LeNet5, "untrained": lambda seed: Untrained(LeNet5(seed=seed))}, _layer_rows
+    ),
 )

@@ -1,13 +1,13 @@
 """Lesson 03: autoencoders against PCA, noise, where the error is, and what neighbours share."""
 
-from __future__ import annotations
+from functools import partial
 
 import numpy as np
 
 from embedlab.data.images import Images
 from embedlab.embedders import PCA, Autoencoder
 from embedlab.embedders.base import Embedder
-from embedlab.lessons.experiments import Experiment
+from embedlab.lessons.experiments import Experiment, fitted
 from embedlab.lessons.lesson_03.reconstruction import reconstruction_error
 from embedlab.measure.scoreboard import Row, score
 
@@ -17,20 +17,12 @@ LENGTHS = (2, 4, 8, 16, 32, 48)
 
 
 def rebuilt_row(embedder: Embedder, images: Images, name: str) -> Row:
-    """The whole yardstick, and the error of rebuilt images.
+    """The whole yardstick, and the error of rebuilt images: ``error`` of test, ``train_error``.
 
     Parameters
     ----------
     embedder : Embedder
         Fitted, with ``reconstruct``.
-    images : Images
-    name : str
-        Of the row.
-
-    Returns
-    -------
-    Row
-        With the measures ``error`` (test images) and ``train_error`` beside the usual ones.
     """
     row = score(embedder, images, name)
     for key, split in (("error", images.test), ("train_error", images.train)):
@@ -39,18 +31,14 @@ def rebuilt_row(embedder: Embedder, images: Images, name: str) -> Row:
     return row
 
 
-def _bottleneck(condition: str, seed: int, images: Images) -> list[Row]:
-    method, length = condition.split("-")
-    n = int(length)
-    embedder = PCA(n) if method == "PCA" else Autoencoder(n, seed=seed)
-    return [rebuilt_row(embedder.fit(images.train.x), images, condition)]
-
-
 bottleneck = Experiment(
     name="bottleneck",
     about="Autoencoders and PCA of the same length: reconstruction error and every measure.",
-    conditions=tuple(f"{method}-{n}" for method in ("PCA", "autoencoder") for n in LENGTHS),
-    run=_bottleneck,
+    conditions=fitted(
+        {f"PCA-{n}": lambda seed, n=n: PCA(n) for n in LENGTHS}
+        | {f"autoencoder-{n}": partial(Autoencoder, n) for n in LENGTHS},
+        lambda embedder, images, name: [rebuilt_row(embedder, images, name)],
+    ),
 )
 
 # --- noise --------------------------------------------------------------------------------------
@@ -60,25 +48,13 @@ SPECKS = 0.3  # standard deviation of the noise on the test images, before they 
 
 
 def noisy(x: np.ndarray, sigma: float = SPECKS) -> np.ndarray:
-    """Images with Gaussian noise on each pixel, cut to [0, 1]; the same noise each time.
-
-    Parameters
-    ----------
-    x : ndarray of float32, shape (N, C, H, W)
-    sigma : float
-        Standard deviation, before the cut.
-
-    Returns
-    -------
-    ndarray of float32, shape (N, C, H, W)
-    """
+    """Images (N, C, H, W) with Gaussian noise on each pixel, cut to [0, 1]; always the same."""
     noise = np.random.default_rng(0).standard_normal(x.shape, dtype=np.float32)
     return (x + sigma * noise).clip(0, 1)
 
 
-def _denoising(condition: str, seed: int, images: Images) -> list[Row]:
-    embedder = Autoencoder(noise=float(condition.split()[1]), seed=seed).fit(images.train.x)
-    row = rebuilt_row(embedder, images, condition)
+def _cleaned_rows(embedder: Autoencoder, images: Images, name: str) -> list[Row]:
+    row = rebuilt_row(embedder, images, name)
     cleaned = embedder.reconstruct(noisy(images.test.x))
     row.measures["noisy_error"] = reconstruction_error(images.test.x, cleaned, images.name)
     return [row]
@@ -87,21 +63,16 @@ def _denoising(condition: str, seed: int, images: Images) -> list[Row]:
 denoising = Experiment(
     name="denoising",
     about="Autoencoders of 32 numbers that see more or less noise in training.",
-    conditions=tuple(f"noise {sigma}" for sigma in NOISE),
-    run=_denoising,
+    conditions=fitted(
+        {f"noise {sigma}": partial(Autoencoder, noise=sigma) for sigma in NOISE}, _cleaned_rows
+    ),
 )
 
 # --- where the error is -------------------------------------------------------------------------
 
 
 def face_regions() -> dict[str, np.ndarray]:
-    """Where things are in the aligned faces, by eye on their mean.
-
-    Returns
-    -------
-    dict of str to ndarray of bool, shape (32, 32)
-        ``"eyes and mouth"``, ``"rest of the face"`` and ``"background"``: every pixel in one.
-    """
+    """Where things are in the aligned faces, by eye on their mean: masks (32, 32) by name."""
     row, column = np.indices((32, 32))
     face = ((row - 15) / 16) ** 2 + ((column - 14) / 11) ** 2 <= 1
     details = np.zeros((32, 32), bool)
@@ -114,21 +85,8 @@ def face_regions() -> dict[str, np.ndarray]:
     }
 
 
-def face_rows(seed: int, images: Images, n_components: int = 32) -> list[Row]:
-    """Error of an autoencoder, of PCA and of the mean face, on test faces, region by region.
-
-    Parameters
-    ----------
-    seed : int
-    images : Images
-        ``faces``: the second class are the faces.
-    n_components : int
-
-    Returns
-    -------
-    list of Row
-        Named ``"<method>: <region>"``, with the measure ``error``.
-    """
+def _face_rows(seed: int, images: Images, n_components: int = 32) -> list[Row]:
+    """Of three methods the error on test faces, region by region; the second class are faces."""
     known, faces = (split.x[split.y == 1] for split in (images.train, images.test))
     # A hundred images make one batch an epoch.
     autoencoder = Autoencoder(n_components, epochs=600, seed=seed)
@@ -151,7 +109,6 @@ def face_rows(seed: int, images: Images, n_components: int = 32) -> list[Row]:
 faces_error = Experiment(
     name="faces-error",
     about="Where an autoencoder, PCA and the mean face miss: eyes and mouth, or background.",
-    conditions=("32 numbers",),
-    run=lambda condition, seed, images: face_rows(seed, images),
+    conditions={"32 numbers": _face_rows},
     datasets=("faces",),
 )

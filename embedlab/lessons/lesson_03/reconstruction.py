@@ -1,7 +1,5 @@
 """How far rebuilt images are from what they should be."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from embedlab.measure.intervals import Measure

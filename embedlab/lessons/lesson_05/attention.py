@@ -1,7 +1,5 @@
 """What attention weights say: how far patches look, and what the last tokens are made of."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

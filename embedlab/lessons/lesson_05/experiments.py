@@ -1,6 +1,7 @@
 """Lesson 05: positions, pooling and patches of a ViT, and where in an image its tokens look."""
 
-from __future__ import annotations
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
@@ -10,15 +11,15 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from embedlab.data.images import Images, Split
-from embedlab.embedders import RandomViT, ViT
+from embedlab.embedders import Untrained, ViT
 from embedlab.embedders.shared.patch_embedder import PatchEmbedder
 from embedlab.embedders.shared.patches import from_patches, to_patches
-from embedlab.lessons.experiments import Experiment
+from embedlab.lessons.experiments import Experiment, fitted
 from embedlab.lessons.lesson_05.attention import patch_distances
 from embedlab.measure.intervals import Measure
 from embedlab.measure.probes import accuracy
 from embedlab.measure.scoreboard import Row, score
-from embedlab.search.exact import normalised
+from embedlab.search.exact import normalize
 from embedlab.training.augment import Flip
 
 # --- choices ------------------------------------------------------------------------------------
@@ -27,25 +28,14 @@ CHOICES = {
     "patches of 4": {"patch_size": 4},  # the longest first
     "patches of 8": {},
     "patches of 16": {"patch_size": 16},
-    "CLS": {"pool": "cls"},
-    "sincos": {"position": "sincos"},
-    "no positions": {"position": "none"},
+    "CLS": {"global_pool": "cls"},
+    "sincos": {"pos_embed": "sincos"},
+    "no positions": {"pos_embed": "none"},
 }
 
 
 def shuffled_patches(x: np.ndarray, patch_size: int, seed: int = 0) -> np.ndarray:
-    """Images whose patches have changed places, each in its own way.
-
-    Parameters
-    ----------
-    x : ndarray of float32, shape (N, C, H, H)
-    patch_size : int
-    seed : int
-
-    Returns
-    -------
-    ndarray of float32, shape (N, C, H, H)
-    """
+    """Images (N, C, H, H) whose patches have changed places, each in its own way."""
     patches = to_patches(torch.tensor(x), patch_size)
     order = np.random.default_rng(seed).random(patches.shape[:2]).argsort(axis=1)
     mixed = np.take_along_axis(patches.numpy(), order[:, :, None], axis=1)
@@ -53,42 +43,36 @@ def shuffled_patches(x: np.ndarray, patch_size: int, seed: int = 0) -> np.ndarra
 
 
 def choice_rows(vit: ViT, images: Images, name: str) -> list[Row]:
-    """A ViT read by both poolings, with its own accuracy on images and on shuffled patches.
-
-    Parameters
-    ----------
-    vit : ViT
-        Fitted.
-    images : Images
-    name : str
-
-    Returns
-    -------
-    list of Row
-        Named `name`, and with the other pooling ``"<name>, read by CLS"`` or ``"... by mean"``.
-    """
+    """The yardstick, and a ViT's own accuracy on images and on shuffled patches."""
     row = score(vit, images, name)
     mixed = Split(shuffled_patches(images.test.x, vit.patch_size), images.test.y)
     row.measures["accuracy"] = accuracy(vit, images.test, images.name)
     row.measures["accuracy_shuffled"] = accuracy(vit, mixed, images.name)
-    other, words = ("cls", "CLS") if vit.pool == "mean" else ("mean", "mean")
-    return [row, score(vit.at(other), images, f"{name}, read by {words}")]
+    return [row]
+
+
+def both_poolings(vit: ViT, images: Images, name: str) -> list[Row]:
+    """As :func:`choice_rows`, and read by the other pooling: ``"<name>, read by CLS"``."""
+    other, words = ("cls", "CLS") if vit.global_pool == "mean" else ("mean", "mean")
+    read = score(vit.at(global_pool=other), images, f"{name}, read by {words}")
+    return [*choice_rows(vit, images, name), read]
+
+
+def _vits(*names: str) -> dict:
+    return {name: partial(ViT, **CHOICES[name]) for name in names}
 
 
 vit_choices = Experiment(
     name="vit-choices",
     about="A ViT with other patches, positions and pooling; and on images of shuffled patches.",
-    conditions=tuple(CHOICES),
-    run=lambda condition, seed, images: choice_rows(
-        ViT(**CHOICES[condition], seed=seed).fit(images.train.x, images.train.y), images, condition
-    ),
+    conditions=fitted(_vits(*CHOICES), choice_rows)
+    | fitted(_vits("patches of 8", "CLS"), both_poolings),
 )
 
 positions = Experiment(
     name="positions",
     about="A ViT with positions and without, where things have no fixed place.",
-    conditions=("patches of 8", "no positions"),
-    run=vit_choices.run,
+    conditions=fitted(_vits("patches of 8", "no positions"), choice_rows),
     datasets=("photo-crops",),
 )
 
@@ -98,17 +82,8 @@ ON_CROPS = {"patch_size": 4, "depth": 2, "epochs": 15, "batch_size": 32}
 
 
 def cosines(positions: np.ndarray) -> np.ndarray:
-    """Cosine of each vector with each other.
-
-    Parameters
-    ----------
-    positions : ndarray of float, shape (T, D)
-
-    Returns
-    -------
-    ndarray of float, shape (T, T)
-    """
-    unit = normalised(positions)
+    """Cosine of each vector (T, D) with each other, (T, T)."""
+    unit = normalize(positions)
     return unit @ unit.T
 
 
@@ -138,38 +113,27 @@ def nearness(positions: np.ndarray, patch_size: int, dataset: str = "") -> Measu
 
 
 def positions_of(embedder: PatchEmbedder) -> np.ndarray:
-    """The position embeddings of the patches.
-
-    Parameters
-    ----------
-    embedder : PatchEmbedder
-        Fitted.
-
-    Returns
-    -------
-    ndarray of float32, shape (T, embed_dim)
-    """
+    """The position embeddings (T, embed_dim) of the patches of a fitted embedder."""
     return embedder.network_["encoder"].pos_embed[0, 1:].detach().numpy()
 
 
 VIEWS = {"turned and shifted": True, "mirrored": (Flip(),)}
 
 
-def _position_maps(condition: str, seed: int, images: Images) -> list[Row]:
-    vit = ViT(**ON_CROPS, augment=VIEWS[condition], seed=seed)
-    vit.fit(images.train.x, images.train.y)
+def _map_rows(vit: ViT, images: Images, name: str) -> list[Row]:
     measures = {
         "correlation": nearness(positions_of(vit), vit.patch_size, images.name),
         "accuracy": accuracy(vit, images.test, images.name),
     }
-    return [Row(condition, images.name, measures, supervision="labels")]
+    return [Row(name, images.name, measures, supervision="labels")]
 
 
 position_maps = Experiment(
     name="position-maps",
     about="Do learned positions tell which patches are near? With black rims to see, and without.",
-    conditions=tuple(VIEWS),
-    run=_position_maps,
+    conditions=fitted(
+        {name: partial(ViT, **ON_CROPS, augment=views) for name, views in VIEWS.items()}, _map_rows
+    ),
     datasets=("photo-crops",),
 )
 
@@ -255,55 +219,32 @@ def found_row(features, known, asked, name: str, dataset: str, seed: int = 0) ->
     )
 
 
-def finders(vit: ViT, untrained: RandomViT) -> dict:
-    """What the two-layer network may see of a field.
-
-    Parameters
-    ----------
-    vit : ViT
-    untrained : RandomViT
-        Both fitted.
-
-    Returns
-    -------
-    dict of str to callable
-        Fields to one vector each.
-    """
+def finders(vit: ViT, untrained: Untrained) -> dict[str, Callable]:
+    """What the two-layer network may see of fields: functions to one vector each, by name."""
     flat = lambda tokens: tokens[:, 1:].reshape(len(tokens), -1)  # noqa: E731
     return {
         "ViT, every patch's token": lambda x: flat(vit.tokens(x)),
         "ViT, their mean": vit.transform,
-        "untrained, every patch's token": lambda x: flat(untrained.tokens(x)),
+        "untrained, every patch's token": lambda x: flat(untrained.embedder_.tokens(x)),
         "pixels": lambda x: x.reshape(len(x), -1),
     }
 
 
 def fields_of(images: Images) -> tuple:
-    """4,000 fields made of training images, and one for each test image.
-
-    Parameters
-    ----------
-    images : Images
-
-    Returns
-    -------
-    tuple of two (ndarray, ndarray)
-        See :func:`cluttered`.
-    """
+    """4,000 fields made of training images, and one for each test image: see `cluttered`."""
     known = cluttered(images.train, 4_000, seed=0)
     return known, cluttered(images.test, len(images.test), seed=1)
 
 
-def _where(condition: str, seed: int, images: Images) -> list[Row]:
+def _where(seed: int, images: Images) -> list[Row]:
     known, asked = fields_of(images)
     vit = ViT(seed=seed).fit(images.train.x, images.train.y)
-    see = finders(vit, RandomViT(seed=seed).fit(images.train.x))
+    see = finders(vit, Untrained(ViT(seed=seed)).fit(images.train.x))
     return [found_row(f, known, asked, name, images.name, seed) for name, f in see.items()]
 
 
 where = Experiment(
     name="where",
     about="A two-layer network finds a digit among clutter, from frozen features.",
-    conditions=("four inputs",),
-    run=_where,
+    conditions={"four inputs": _where},
 )

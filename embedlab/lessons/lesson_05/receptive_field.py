@@ -1,7 +1,5 @@
 """What a unit of a convolutional network can see, and what it listens to."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

@@ -4,7 +4,7 @@ import numpy as np
 
 from embedlab.data.checks import check_positive
 from embedlab.measure.intervals import Measure
-from embedlab.search.exact import normalised, top_k
+from embedlab.search.exact import normalize, top_k
 
 
 def recall_at(k: int, queries: np.ndarray, gallery: np.ndarray, same: np.ndarray) -> np.ndarray:
@@ -97,4 +97,4 @@ def close_gap(vectors: np.ndarray, middle: np.ndarray) -> np.ndarray:
     -------
     ndarray of float32, shape (N, D)
     """
-    return normalised(vectors - middle)
+    return normalize(vectors - middle)

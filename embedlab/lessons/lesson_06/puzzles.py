@@ -1,7 +1,5 @@
 """Questions with several captions of which one is true: what does CLIP see, and what not?"""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,21 +9,13 @@ from embedlab.data import captions
 from embedlab.data.captions import RELATIONS, are_digits
 from embedlab.data.images import Split
 from embedlab.data.scenes import COUNTS, MOST, CaptionedImages, Scenes, compose
+from embedlab.embedders.shared.image_text import ImageTextEmbedder
 from embedlab.measure.intervals import Measure
 
 
 @dataclass(frozen=True)
 class Puzzle:
-    """Pictures, each with captions to choose from.
-
-    Attributes
-    ----------
-    about : str
-        Such as ``"objects swapped"``.
-    scenes : Scenes
-    options : tuple of tuple of str
-        Captions of each picture, as many for each; the true one first.
-    """
+    """Pictures, each with as many captions to choose from; the true one comes first."""
 
     about: str
     scenes: Scenes
@@ -37,14 +27,8 @@ class Puzzle:
         return 1 / len(self.options[0])
 
 
-def chosen(clip, puzzle: Puzzle, dataset: str = "") -> Measure:
+def choice_accuracy(clip: ImageTextEmbedder, puzzle: Puzzle, dataset: str = "") -> Measure:
     """How often the true caption is nearest to its picture.
-
-    Parameters
-    ----------
-    clip : fitted ImageTextEmbedder
-    puzzle : Puzzle
-    dataset : str
 
     Returns
     -------
@@ -78,11 +62,10 @@ def puzzles(split: Split, scenes: CaptionedImages, n: int = 500, seed: int = 100
         Sums only where the classes are digits; the last ones on pairs that training held out.
     """
     nouns, held_out = scenes.nouns, scenes.held_out
-    size = scenes.train.x.shape[2]
 
     def scene(kind, number, **kwargs):
         kwargs = {"avoid": held_out, **kwargs}
-        return compose(split, nouns, n, size=size, kinds=(kind,), seed=[seed, number], **kwargs)
+        return compose(split, nouns, n, kinds=(kind,), seed=[seed, number], **kwargs)
 
     two, counted = scene("two", 0), scene("several", 1)
     beyond = scene("several", 2, counts=range(max(COUNTS) + 1, MOST + 1))
@@ -174,41 +157,49 @@ def _which_sum(scenes, nouns):
     return scenes[differ], options
 
 
-def named(clip, scenes: Scenes, nouns: Sequence[str], dataset: str = "") -> dict[str, Measure]:
+def zero_shot_accuracy(
+    clip: ImageTextEmbedder, scenes: Scenes, nouns: Sequence[str], dataset: str = ""
+) -> dict[str, Measure]:
     """Which two objects, or what and how many: zero-shot among all captions of the kind.
 
     For two objects the order is not judged, only which two there are.
 
     Parameters
     ----------
-    clip : fitted ImageTextEmbedder
     scenes : Scenes
-        Of the kinds ``"two"`` and ``"several"``.
-    nouns : sequence of str
-    dataset : str
+        Of the kinds ``"two"`` and ``"several"``; others are left out.
 
     Returns
     -------
     dict of str to Measure
         ``"pairs"`` (chance: one over the number of pairs) and ``"counts"``.
     """
-    classes = range(len(nouns))
     out = {}
     two, several = scenes[scenes.kind == "two"], scenes[scenes.kind == "several"]
     if len(two):
-        ordered = np.array([(a, b) for a in classes for b in classes if a != b])
-        right = np.empty(len(two))
-        image = clip.embed_images(two.x)
-        for r, relation in enumerate(RELATIONS):
-            mine = two.relation == r
-            text = clip.embed_text([captions.two(nouns[a], relation, nouns[b]) for a, b in ordered])
-            guess = ordered[(image[mine] @ text.T).argmax(axis=1)]
-            right[mine] = (np.sort(guess) == np.sort(two.objects[mine, :2])).all(axis=1)
-        out["pairs"] = Measure.from_units("accuracy", dataset, image=right)
+        out["pairs"] = Measure.from_units("accuracy", dataset, image=_right_pair(clip, two, nouns))
     if len(several):
-        kinds = np.array([(n, c) for n in COUNTS for c in classes])
-        text = clip.embed_text([captions.several(n, nouns[c]) for n, c in kinds])
-        guess = kinds[(clip.embed_images(several.x) @ text.T).argmax(axis=1)]
-        right = (guess == np.stack([several.count, several.y], axis=1)).all(axis=1)
+        right = _right_count(clip, several, nouns)
         out["counts"] = Measure.from_units("accuracy", dataset, image=right)
     return out
+
+
+def _right_pair(clip, two: Scenes, nouns: Sequence[str]) -> np.ndarray:
+    """Of each picture (N,), whether the nearest caption in its relation names its two objects."""
+    classes = range(len(nouns))
+    ordered = np.array([(a, b) for a in classes for b in classes if a != b])
+    right, image = np.empty(len(two)), clip.embed_images(two.x)
+    for r, relation in enumerate(RELATIONS):
+        mine = two.relation == r
+        text = clip.embed_text([captions.two(nouns[a], relation, nouns[b]) for a, b in ordered])
+        guess = ordered[(image[mine] @ text.T).argmax(axis=1)]
+        right[mine] = (np.sort(guess) == np.sort(two.objects[mine, :2])).all(axis=1)
+    return right
+
+
+def _right_count(clip, several: Scenes, nouns: Sequence[str]) -> np.ndarray:
+    """Of each picture (N,), whether the nearest caption says its object and how many."""
+    kinds = np.array([(n, c) for n in COUNTS for c in range(len(nouns))])
+    text = clip.embed_text([captions.several(n, nouns[c]) for n, c in kinds])
+    guess = kinds[(clip.embed_images(several.x) @ text.T).argmax(axis=1)]
+    return (guess == np.stack([several.count, several.y], axis=1)).all(axis=1)

@@ -1,9 +1,9 @@
 """Drawing from CLIP's vectors: a painter of images, and a prior that imagines what is painted."""
 
-from __future__ import annotations
-
 import math
 import time
+from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from embedlab.data.checks import check_images, check_positive, check_range, chec
 from embedlab.data.images import as_tensor
 from embedlab.embedders.base import forget
 from embedlab.lessons.lesson_06b.flow import flow_loss, sample
-from embedlab.search.exact import normalised
+from embedlab.search.exact import normalize
 from embedlab.training.device import pick_device
 from embedlab.training.loop import in_batches, seeded, train
 
@@ -25,16 +25,7 @@ PATCH = 4  # side of the squares that the painter sees as one
 
 
 def time_waves(t: torch.Tensor) -> torch.Tensor:
-    """Times (N,) as sines and cosines of many frequencies, (N, WAVES): easier to read than one t.
-
-    Parameters
-    ----------
-    t : torch.Tensor, shape (N,)
-
-    Returns
-    -------
-    torch.Tensor, shape (N, WAVES)
-    """
+    """Times (N,) as sines and cosines of many frequencies, (N, WAVES): easier to read than t."""
     frequency = torch.logspace(0, 2, WAVES // 2, device=t.device)
     angle = t[:, None] * frequency
     return torch.cat([angle.sin(), angle.cos()], dim=1)
@@ -43,11 +34,7 @@ def time_waves(t: torch.Tensor) -> torch.Tensor:
 class FilmBlock(nn.Module):
     """Two convolutions, added to what was there; between them the condition turns the knobs.
 
-    FiLM: the condition says how much of each map is wanted, and from which level on.
-
-    References
-    ----------
-    Perez et al. (2017), FiLM: visual reasoning with a general conditioning layer.
+    It says how much of each map is wanted, and from which level on: FiLM (Perez et al. 2017).
     """
 
     def __init__(self, n_in: int, n_out: int, n_condition: int):
@@ -118,15 +105,7 @@ class PainterNetwork(nn.Module):
 
 
 class PriorNetwork(nn.Module):
-    """A small MLP from a noisy vector, a time and a text's vector to a velocity.
-
-    Parameters
-    ----------
-    dim : int
-        Length of the vectors.
-    width : int
-        Units of each hidden layer.
-    """
+    """A small MLP from a noisy vector, a time and a text's vector to a velocity."""
 
     def __init__(self, dim: int, width: int):
         super().__init__()
@@ -145,12 +124,19 @@ class PriorNetwork(nn.Module):
         return self.layers(torch.cat([x, time_waves(t), condition], dim=1))
 
 
+@dataclass(eq=False, repr=False)
 class _Flow(BaseEstimator):
     """What painter and prior share: flow matching from vectors of length one.
 
-    A subclass has the parameters `width`, `epochs`, `batch_size`, `lr`, `weight_decay` and `seed`,
-    sets `dim_`, and writes ``_network()``, which builds what the fitted attributes say.
+    A subclass sets `dim_` and writes ``_network()``, which builds what the fitted attributes say.
     """
+
+    width: int
+    epochs: int
+    batch_size: int
+    lr: float = 3e-3
+    weight_decay: float = 0.01
+    seed: int = 0
 
     def _check(self) -> None:
         for name in ("width", "epochs", "batch_size"):
@@ -199,79 +185,23 @@ def _spread(vectors: np.ndarray) -> np.ndarray:
     return (vectors * math.sqrt(vectors.shape[1])).astype(np.float32)
 
 
+@dataclass(eq=False, repr=False)
 class Painter(_Flow):
-    """Draws images from CLIP's vectors: the decoder of DALL-E 2, small.
+    """Draws images from CLIP's vectors: the decoder of DALL-E 2 (Ramesh et al. 2022), small.
 
-    Flow matching: from noise to pixels, with the vector as the condition.
-
-    Parameters
-    ----------
-    width : int
-        Maps of the U-Net, a multiple of 8.
-    epochs, batch_size : int
-    lr, weight_decay : float
-        Of AdamW; `lr` is the top of a one-cycle schedule.
-    seed : int
-        Of the first weights, the order of the images and the noise.
-
-    Attributes
-    ----------
-    network_ : PainterNetwork
-    image_shape_ : tuple of int
-        (C, 32, 32).
-    dim_ : int
-        Length of the vectors.
-    mean_, spread_ : float
-        Mean and standard deviation of the training pixels.
-    loss_curve_ : list of float
-        Mean squared error of the velocity, of each epoch.
-    fit_seconds_ : float
-        Seconds that ``fit`` took.
-
-    References
-    ----------
-    Ramesh et al. (2022), Hierarchical text-conditional image generation with CLIP latents.
+    Flow matching from noise to pixels, with the vector as the condition; `width` maps, a multiple
+    of 8.
     """
 
-    def __init__(
-        self,
-        width: int = 64,
-        epochs: int = 10,
-        batch_size: int = 32,
-        lr: float = 3e-3,
-        weight_decay: float = 0.01,
-        seed: int = 0,
-    ):
-        self.width = width
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.lr = lr
-        self.weight_decay = weight_decay
-        self.seed = seed
+    width: int = 64
+    epochs: int = 10
+    batch_size: int = 32
 
     def _network(self) -> PainterNetwork:
         return PainterNetwork(self.image_shape_[0], self.dim_, self.width)
 
-    def fit(self, vectors, images) -> Painter:
-        """Learn to draw the images from their vectors.
-
-        Parameters
-        ----------
-        vectors : array-like of float, shape (N, D)
-            Of length one: ``clip.embed_images(images)``.
-        images : array-like of float, shape (N, C, 32, 32)
-            In [0, 1].
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        ValueError
-            For vectors of another length than one, another number of images, or parameters out of
-            their range.
-        """
+    def fit(self, vectors, images) -> Self:
+        """Learn to draw images (N, C, 32, 32) from their vectors (N, D) of length one."""
         start = time.perf_counter()
         self._check()
         if self.width % 8:
@@ -287,97 +217,30 @@ class Painter(_Flow):
         return self
 
     def draw(self, vectors, guidance: float = 2.0, steps: int = 10, seed: int = 0) -> np.ndarray:
-        """An image for each vector.
-
-        Parameters
-        ----------
-        vectors : array-like of float, shape (N, D)
-            Of length one: from ``Prior.imagine``, or of images or of texts from CLIP.
-        guidance : float
-            How much to heed the vector: see :func:`embedlab.lessons.lesson_06b.flow.sample`.
-        steps : int
-        seed : int
-            Of the noise.
-
-        Returns
-        -------
-        ndarray of float32, shape (N, C, 32, 32)
-            Pixels in [0, 1].
-        """
+        """An image (N, C, 32, 32) in [0, 1] for each vector (N, D): see :func:`sample`."""
         check_is_fitted(self, "fit_seconds_")
         vectors = check_unit(vectors, "vectors", self.dim_)
         made = self._make(vectors, self.image_shape_, guidance, steps, seed)
         return (made * self.spread_ + self.mean_).clip(0, 1).astype(np.float32)
 
 
+@dataclass(eq=False, repr=False)
 class Prior(_Flow):
     """From a text's vector to a vector that an image of it could have: the prior of DALL-E 2.
 
     CLIP puts texts near their images, not onto them, and what a text leaves open, where the object
     is and how large, an image's vector holds. The prior makes it up.
-
-    Parameters
-    ----------
-    width : int
-        Units of each hidden layer.
-    epochs, batch_size : int
-    lr, weight_decay : float
-        Of AdamW; `lr` is the top of a one-cycle schedule.
-    seed : int
-        Of the first weights, the order of the pairs and the noise.
-
-    Attributes
-    ----------
-    network_ : PriorNetwork
-    dim_ : int
-        Length of the vectors.
-    loss_curve_ : list of float
-        Mean squared error of the velocity, of each epoch.
-    fit_seconds_ : float
-        Seconds that ``fit`` took.
-
-    References
-    ----------
-    Ramesh et al. (2022), Hierarchical text-conditional image generation with CLIP latents.
     """
 
-    def __init__(
-        self,
-        width: int = 256,
-        epochs: int = 20,
-        batch_size: int = 128,
-        lr: float = 3e-3,
-        weight_decay: float = 0.01,
-        seed: int = 0,
-    ):
-        self.width = width
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.lr = lr
-        self.weight_decay = weight_decay
-        self.seed = seed
+    width: int = 256
+    epochs: int = 20
+    batch_size: int = 128
 
     def _network(self) -> PriorNetwork:
         return PriorNetwork(self.dim_, self.width)
 
-    def fit(self, text_vectors, image_vectors) -> Prior:
-        """Learn which vectors the images of a text have.
-
-        Parameters
-        ----------
-        text_vectors, image_vectors : array-like of float, shape (N, D)
-            Of length one; row i of both is a pair.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        ValueError
-            For vectors of another length than one, two numbers of them, or parameters out of
-            their range.
-        """
+    def fit(self, text_vectors, image_vectors) -> Self:
+        """Learn which vectors (N, D) of length one the images of texts (N, D) have."""
         start = time.perf_counter()
         self._check()
         texts = check_unit(text_vectors, "text_vectors")
@@ -392,26 +255,10 @@ class Prior(_Flow):
     def imagine(
         self, text_vectors, guidance: float = 2.0, steps: int = 10, seed: int = 0
     ) -> np.ndarray:
-        """An image's vector for each text's; the same text twice gives two.
-
-        Parameters
-        ----------
-        text_vectors : array-like of float, shape (N, D)
-            Of length one: ``clip.embed_text(texts)``.
-        guidance : float
-            How much to heed the text: see :func:`embedlab.lessons.lesson_06b.flow.sample`.
-        steps : int
-        seed : int
-            Of the noise.
-
-        Returns
-        -------
-        ndarray of float32, shape (N, D)
-            Of length one.
-        """
+        """An image's vector for each text's, (N, D) of length one; the same text twice: two."""
         check_is_fitted(self, "fit_seconds_")
         texts = check_unit(text_vectors, "text_vectors", self.dim_)
-        return normalised(self._make(texts, (self.dim_,), guidance, steps, seed))
+        return normalize(self._make(texts, (self.dim_,), guidance, steps, seed))
 
 
 def _check_pairs(vectors: np.ndarray, others: np.ndarray, name: str) -> None:

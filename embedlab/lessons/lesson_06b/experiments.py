@@ -36,35 +36,14 @@ def make_checkpoint(path: Path = CHECKPOINT, seed: int = 0) -> Path:
 
 
 def short_run(clip: CLIP, images: Images, seed: int = 0) -> tuple[Prior, Painter]:
-    """A prior and a painter for a CLIP, trained for a minute on scenes of one object.
-
-    Parameters
-    ----------
-    clip : fitted CLIP
-    images : Images
-    seed : int
-        Of the scenes and of both trainings.
-
-    Returns
-    -------
-    (Prior, Painter)
-    """
+    """A prior and a painter for a CLIP, trained for a minute on scenes of one object."""
     nouns = captions.nouns(images.class_names)
     known = compose(images.train, nouns, 10_000, kinds=("one",), seed=[seed, 1])
     return _trained(clip, known, seed, 15, 6)
 
 
 def stored_or_new(images: Images) -> tuple[CLIP, Prior, Painter]:
-    """What the file holds, on digits; for another set one trained here, shorter, and that is said.
-
-    Parameters
-    ----------
-    images : Images
-
-    Returns
-    -------
-    (CLIP, Prior, Painter)
-    """
+    """What the file holds, on digits; for another set one trained here, shorter, as it says."""
     if images.name == "digits":
         return load_drawing(CHECKPOINT)
     print(f"No stored painter of {images.name}: CLIP, prior and a short painter are trained here.")
@@ -131,10 +110,6 @@ def drawing_accuracy(
         See :func:`draw_captions`.
     images : Images
         Whose classes are asked for, each as often.
-
-    Returns
-    -------
-    Measure
     """
     nouns = captions.nouns(images.class_names)
     label = np.repeat(np.arange(len(nouns)), EACH)

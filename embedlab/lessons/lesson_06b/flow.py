@@ -1,7 +1,5 @@
 """Flow matching: learn which way to push noise so that it becomes an image, or a vector."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 import torch

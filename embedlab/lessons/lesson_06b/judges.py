@@ -1,7 +1,5 @@
 """Who judges the drawings: classifiers of real pictures."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,32 +18,13 @@ from embedlab.training.loop import in_batches, seeded, train
 
 @dataclass(frozen=True)
 class Classifier:
-    """A classifier of real pictures that never sees a drawing.
+    """A classifier of real pictures that never sees a drawing."""
 
-    Attributes
-    ----------
-    network : torch.nn.Module
-        Images to a number for each answer.
-    ceiling : Measure
-        Its accuracy on real pictures of the test images.
-    """
-
-    network: nn.Module
-    ceiling: Measure
+    network: nn.Module  # images to a number for each answer
+    ceiling: Measure  # its accuracy on real pictures of the test images
 
     def right(self, x: np.ndarray, answer: np.ndarray, dataset: str = "") -> Measure:
-        """How often pictures show what they should.
-
-        Parameters
-        ----------
-        x : ndarray of float32, shape (N, C, 32, 32)
-        answer : ndarray of int, shape (N,)
-        dataset : str
-
-        Returns
-        -------
-        Measure
-        """
+        """How often pictures (N, C, 32, 32) show what they should, (N,)."""
         guess = in_batches(self.network, self.network, x).argmax(axis=1)
         return Measure.from_units("accuracy", dataset, image=guess == answer)
 
@@ -65,16 +44,10 @@ def train_classifier(
 
     Parameters
     ----------
-    images : Images
     kind : str
         ``"one"``: which object? ``"several"``: how many? ``"two"``: which two, in any order?
     n : int
         Scenes.
-    epochs : int
-
-    Returns
-    -------
-    Classifier
     """
     nouns, ask = captions.nouns(images.class_names), QUESTIONS[kind]
     known = compose(images.train, nouns, n, kinds=(kind,), seed=101)
