@@ -16,17 +16,10 @@ from embedlab.course.readme import with_scoreboard
 from embedlab.data import download as sources
 
 runner = CliRunner()
-COMMANDS = [
-    "doctor",
-    "course",
-    "fetch",
-    "evidence",
-    "scoreboard",
-    "test",
-    "lab",
-    "refresh",
-    "mutants",
-]
+COMMANDS = (
+    "start doctor course fetch evidence checkpoint scoreboard test lab refresh calibrate mutants "
+    "anywhere"
+).split()
 
 
 def invoke(*words, **env):

@@ -17,7 +17,8 @@ from typer.testing import CliRunner
 
 from embedlab import cli
 from embedlab.data.labels import pair_flip_noise, shuffled, symmetric_noise
-from embedlab.embedders import LeNet5, Pixels
+from embedlab.embedders import LeNet5, Pixels, SimCLR
+from embedlab.embedders.catalogue import METHODS
 from embedlab.lessons import experiments as module
 from embedlab.lessons import ledger
 from embedlab.lessons.experiments import Experiment, evidence, experiments, fitted, reproduces
@@ -401,6 +402,20 @@ def test_reproduces(capsys, monkeypatch):
 
 
 # --- what the experiments are made of -----------------------------------------------------------
+
+
+def test_methods_are_taught_and_read_as_their_names_say(few, monkeypatch):
+    shuffling = METHODS["LeNet-5, shuffled labels"]
+    np.testing.assert_array_equal(shuffling.examples(few, 3)[1], shuffled(few.train.y, 3))
+    np.testing.assert_array_equal(METHODS["LeNet-5"].examples(few, 3)[1], few.train.y)
+    assert isinstance(METHODS["CLIP"].examples(few, 3)[1][0], str)
+    fit = SimCLR.fit
+    monkeypatch.setattr(SimCLR, "fit", lambda self, *args: fit(self.set_params(epochs=1), *args))
+    rows = experiments()["scoreboard"].conditions["SimCLR"](0, few)
+    assert [(row.name, row.n_components) for row in rows] == [
+        ("SimCLR", 128),
+        ("SimCLR, projected", 64),
+    ]
 
 
 def test_random_mistakes_are_exactly_so_many_and_all_wrong(rng):

@@ -2,6 +2,14 @@ import numpy as np
 import pytest
 
 from embedlab.lessons.lesson_06.matching import close_gap, modality_gap, recall_at, recalls
+from embedlab.search.exact import nearest, top_k
+
+
+def test_of_equals_the_first_comes_first_and_none_finds_itself():
+    gallery = np.array([[0, 1], [2, 2], [1, 1], [3, 3], [1, 0.9]])
+    assert top_k(gallery[2:3], gallery, 4).tolist() == [[1, 2, 3, 4]]
+    assert nearest(gallery, 3, [2]).tolist() == [[1, 3, 4]]
+    np.testing.assert_array_equal(nearest(gallery, 2)[[0, 2]], nearest(gallery, 2, [0, 2]))
 
 
 def test_recall_counts_queries_with_a_match():

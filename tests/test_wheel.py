@@ -25,6 +25,7 @@ print(*evidence("scoreboard"), sep=", ")
 print(CHECKPOINT.stat().st_size)
 show_source(PCA)
 cli.app(["doctor"], standalone_mode=False)
+assert not cli.app(["course"], standalone_mode=False)
 modules = [module for name, module in sys.modules.items() if name.split(".")[0] == "embedlab"]
 assert all(Path(module.__file__).is_relative_to(sys.argv[1]) for module in modules), modules
 """
@@ -81,17 +82,24 @@ def test_the_wheel_holds_the_lessons_and_no_more(site):
     assert not {"tests", "notebooks", "results"} & {path.name for path in site.iterdir()}
 
 
-def test_the_library_the_stored_results_and_the_doctor(run, site, tmp_path):
+def test_the_library_the_stored_results_the_doctor_and_a_lesson(run, site, tmp_path):
+    """One process, to load torch once, in a folder where `embedlab start` has been."""
+    (tmp_path / ".embedlab.json").write_text("{}")
+    code = "from embedlab import settings; assert settings.HOME == settings.Path.cwd()"
+    lesson = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
+    nbformat.write(lesson, tmp_path / "99_own.ipynb")
     done = run("-c", USE, site)
     assert done.returncode == 0, done.stderr
-    rows, size, *code = done.stdout.splitlines()
+    rows, size, *told = done.stdout.splitlines()
     assert rows == ", ".join(stored_rows())
     assert int(size) == (ROOT / "results" / "digits" / "drawing.safetensors").stat().st_size
-    assert code[0] == "# embedlab/embedders/linear.py: PCA"
-    assert f"data folder {tmp_path / 'data'} (offline)" in code
-    assert "  fashion-mnist: MISSING, 31 MB: embedlab fetch fashion-mnist" in code
+    assert told[0] == "# embedlab/embedders/linear.py: PCA"
+    assert f"data folder {tmp_path / 'data'} (offline)" in told
+    assert "  fashion-mnist: MISSING, 31 MB: embedlab fetch fashion-mnist" in told
     assert "MISSING: pip" not in done.stdout
-    assert list(tmp_path.iterdir()) == []
+    assert "1 of 1 lesson ran" in done.stdout
+    assert (tmp_path / "build" / "course" / "embedded" / "html" / "99_own.html").is_file()
+    assert {path.name for path in tmp_path.iterdir()} == {".embedlab.json", "99_own.ipynb", "build"}
 
 
 def test_the_command(run, tmp_path):
@@ -108,23 +116,11 @@ def test_the_command(run, tmp_path):
     assert sorted(p.name for p in (tmp_path / "mine").glob("*.ipynb")) == lessons
     (tmp_path / "mine" / "deeper").mkdir()
     where = "from embedlab import settings as s; print(s.HOME, s.RESULTS, s.data_home())"
-    mine = tmp_path / "mine"
-    told = run("-c", where, folder="mine/deeper").stdout
-    assert told == f"{mine} {mine / 'results'} {mine / 'data'}\n"
+    for folder, home in ((".", tmp_path), ("mine/deeper", tmp_path / "mine")):
+        told = run("-c", where, folder=folder).stdout
+        assert told == f"{home} {home / 'results'} {home / 'data'}\n"
     test = run(*embedlab, "test", folder="mine")
     assert test.returncode == 2
     assert test.stderr == (
         "embedlab: test is for the course's own code and tests: run it in their checkout.\n"
     )
-
-
-def test_a_started_lesson_runs(run, tmp_path):
-    """In the learner's folder, where `embedlab start` has been."""
-    (tmp_path / ".embedlab.json").write_text("{}")
-    (tmp_path / "glossary.md").write_text("# Glossary\n")
-    code = "from embedlab import settings; assert settings.HOME == settings.Path.cwd()"
-    lesson = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
-    nbformat.write(lesson, tmp_path / "99_own.ipynb")
-    done = run("-m", "embedlab.cli", "course")
-    assert "1 of 1 lesson ran" in done.stdout, done.stdout + done.stderr
-    assert (tmp_path / "build" / "course" / "embedded" / "html" / "99_own.html").is_file()

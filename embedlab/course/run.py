@@ -214,7 +214,7 @@ def summary(console: Console, runs: list[Run], embedded: bool, every_claim: bool
     for run in runs:
         for row in run.rows:  # of several seeds are those that were stored, not measured in the run
             name, dataset = row["name"], row["dataset"]
-            if name in methods and row["seeds"] == 1 and "shuffled" not in dataset:
+            if name in methods and row["seeds"] == 1:
                 board.setdefault(dataset, {}).setdefault(name, row)
     for dataset, rows in board.items():
         best_first = sorted(rows.values(), key=lambda row: -row["measures"]["map"][0])
