@@ -22,69 +22,36 @@ from embedlab import load_images
 from embedlab.data import download
 
 NAME = "made-up"
-FILES = {
-    "MadeUp/raw/images.gz": np.random.default_rng(0).bytes(100_000),
-    "MadeUp/raw/labels.gz": np.random.default_rng(1).bytes(3_000),
-}
+IMAGES, LABELS = (np.random.default_rng(i).bytes(n) for i, n in enumerate((100_000, 3_000)))
+FILES = {"MadeUp/raw/images.gz": IMAGES, "MadeUp/raw/labels.gz": LABELS}
 # Asked once, before a fixture points EMBEDLAB_DATA elsewhere.
 REAL_HOME = download.data_home()
 REAL = [REAL_HOME / entry["path"] for entry in download.manifest()["fashion-mnist"]["files"]]
-needs_real = pytest.mark.skipif(
-    not all(path.is_file() for path in REAL),
-    reason="Fashion-MNIST is not there: run `embedlab fetch fashion-mnist`, or point EMBEDLAB_DATA "
-    "at a folder that holds it",
-)
 
 
 class Handler(BaseHTTPRequestHandler):
     timeout = 10
 
     def do_GET(self):
-        server, name = self.server, self.path.rpartition("/")[2]
-        server.requested.append(name)
-        if name not in server.files:
+        name = self.path.rpartition("/")[2]
+        self.server.requested.append(name)
+        body, announced = self.server.files[name]
+        if body is None:
             self.send_error(404)
             return
-        body = server.files[name]
         self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Content-Length", str(announced))
         self.end_headers()
-        if server.stop_half_way:
-            self.wfile.write(body[: len(body) // 2])
-            return  # the connection closes before what was announced has come
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            self.wfile.write(body)
+            self.wfile.write(body)  # the connection closes after it, whatever was announced
 
     def log_message(self, *args):
         pass
 
 
-class Server(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.requested: list[str] = []
-        self.mend()
-
-    def mend(self):
-        """Serve every file whole and true."""
-        self.files = {Path(path).name: body for path, body in FILES.items()}
-        self.stop_half_way = False
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}/"
-
-
-@pytest.fixture
-def server():
-    with Server() as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join(10)
+def serve_all(server) -> None:
+    """Every file whole and true."""
+    server.files = {"images.gz": (IMAGES, len(IMAGES)), "labels.gz": (LABELS, len(LABELS))}
 
 
 @pytest.fixture
@@ -117,6 +84,20 @@ def publish(tmp_path, monkeypatch, home):
     return write
 
 
+@pytest.fixture
+def server(publish):
+    """A server of the made-up set, which the manifest names."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.requested = []
+        serve_all(server)
+        publish(f"http://127.0.0.1:{server.server_port}/")
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join(10)
+
+
 def content(folder: Path) -> dict[str, bytes]:
     """Every file below a folder."""
     return {
@@ -138,8 +119,11 @@ def closed_port() -> str:
         return f"http://127.0.0.1:{listener.getsockname()[1]}/"
 
 
-def assert_one_helpful_sentence(error: download.DataUnavailable, home: Path) -> None:
-    message = str(error)
+def assert_unavailable(home: Path, reason: str) -> None:
+    """The set is not to be had, and one sentence says why and what to do."""
+    with pytest.raises(download.DataUnavailable, match=reason) as caught:
+        download.fetch(NAME)
+    message = str(caught.value)
     assert message.endswith(".")
     assert "\n" not in message
     assert not re.search(r"[.!?]\s", message)
@@ -147,8 +131,7 @@ def assert_one_helpful_sentence(error: download.DataUnavailable, home: Path) -> 
         assert part in message
 
 
-def test_a_download_lands_whole(server, publish, home):
-    publish(server.url)
+def test_a_download_lands_whole(server, home):
     assert [e["path"] for e in download.missing(NAME)] == list(FILES)
     assert download.fetch(NAME) == [home / path for path in FILES]
     assert content(home) == FILES
@@ -158,9 +141,8 @@ def test_a_download_lands_whole(server, publish, home):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such permissions")
-def test_a_download_can_be_read_by_whom_the_umask_lets(server, publish, home):
+def test_a_download_can_be_read_by_whom_the_umask_lets(server):
     """A teacher fetches onto a mount that a class reads."""
-    publish(server.url)
     before = os.umask(0o022)
     try:
         paths = download.fetch(NAME)
@@ -169,54 +151,39 @@ def test_a_download_can_be_read_by_whom_the_umask_lets(server, publish, home):
     assert {path.stat().st_mode & 0o777 for path in paths} == {0o644}
 
 
-def cut_off(server):
-    server.stop_half_way = True
-
-
-def short(server):
-    server.files["images.gz"] = server.files["images.gz"][:-1]
-
-
-def altered(server):
-    body = server.files["images.gz"]
-    server.files["images.gz"] = body[:500] + bytes([body[500] ^ 1]) + body[501:]
-
-
-def login_page(server):
-    server.files["images.gz"] = b"<html>Accept our terms to use this wifi</html>"
-
-
-def gone(server):
-    del server.files["images.gz"]
-
-
-@pytest.mark.parametrize("spoil", [cut_off, short, altered, login_page, gone])
-def test_a_bad_download_is_refused_and_the_next_call_fetches_anew(server, publish, home, spoil):
-    publish(server.url)
-    spoil(server)
-    with pytest.raises(download.DataUnavailable) as caught:
-        download.fetch(NAME)
-    assert_one_helpful_sentence(caught.value, home)
+@pytest.mark.parametrize(
+    ("body", "announced", "reason"),
+    [
+        (IMAGES[:50_000], 100_000, "ChunkedEncodingError"),
+        (IMAGES[:-1], 99_999, "failed its checksum"),
+        (bytes([IMAGES[0] ^ 1]) + IMAGES[1:], 100_000, "failed its checksum"),
+        (b"<html>Accept our terms to use this wifi</html>", 46, "failed its checksum"),
+        (None, 0, "HTTPError"),
+    ],
+    ids=["cut off", "short", "altered", "a login page", "gone"],
+)
+def test_a_bad_download_is_refused_and_the_next_call_fetches_anew(
+    server, home, body, announced, reason
+):
+    server.files["images.gz"] = body, announced
+    assert_unavailable(home, reason)
     assert content(home) == {}
-    server.mend()
+    serve_all(server)
     download.fetch(NAME)
     assert content(home) == FILES
 
 
-def test_a_good_file_beside_a_bad_one_is_kept(server, publish, home):
-    publish(server.url)
-    server.files["labels.gz"] = b"not these"
-    with pytest.raises(download.DataUnavailable, match="failed its checksum"):
-        download.fetch(NAME)
-    assert content(home) == {"MadeUp/raw/images.gz": FILES["MadeUp/raw/images.gz"]}
-    server.mend()
+def test_a_good_file_beside_a_bad_one_is_kept(server, home):
+    server.files["labels.gz"] = b"not these", 9
+    assert_unavailable(home, "failed its checksum")
+    assert content(home) == {"MadeUp/raw/images.gz": IMAGES}
+    serve_all(server)
     download.fetch(NAME)
     assert server.requested == ["images.gz", "labels.gz", "labels.gz"]
 
 
-def test_an_altered_file_on_disk_is_replaced_with_a_warning(server, publish, home):
-    publish(server.url)
-    put_in(home, FILES | {"MadeUp/raw/labels.gz": FILES["MadeUp/raw/labels.gz"][:-7]})
+def test_an_altered_file_on_disk_is_replaced_with_a_warning(server, home):
+    put_in(home, FILES | {"MadeUp/raw/labels.gz": LABELS[:-7]})
     with pytest.warns(RuntimeWarning, match=r"labels\.gz fails its checksum") as caught:
         download.fetch(NAME)
     assert len(caught) == 1
@@ -226,20 +193,13 @@ def test_an_altered_file_on_disk_is_replaced_with_a_warning(server, publish, hom
 
 def test_no_network(publish, home):
     publish(closed_port())
-    with pytest.raises(download.DataUnavailable) as caught:
-        download.fetch(NAME)
-    assert_one_helpful_sentence(caught.value, home)
-    assert "ConnectionError" in str(caught.value)
+    assert_unavailable(home, "ConnectionError")
     assert content(home) == {}
 
 
-def test_offline_asks_nobody(server, publish, home, monkeypatch):
-    publish(server.url)
+def test_offline_asks_nobody(server, home, monkeypatch):
     monkeypatch.setenv("EMBEDLAB_OFFLINE", "1")
-    with pytest.raises(download.DataUnavailable, match="EMBEDLAB_OFFLINE") as caught:
-        download.fetch(NAME)
-    assert_one_helpful_sentence(caught.value, home)
-    assert server.requested == []
+    assert_unavailable(home, "EMBEDLAB_OFFLINE")
     assert list(home.iterdir()) == []
     put_in(home, FILES)
     assert download.fetch(NAME) == [home / path for path in FILES]
@@ -250,8 +210,7 @@ def test_offline_asks_nobody(server, publish, home, monkeypatch):
     assert server.requested == ["labels.gz"]
 
 
-def test_two_downloads_at_once_do_not_disturb_each_other(server, publish, home, monkeypatch):
-    publish(server.url)
+def test_two_downloads_at_once_do_not_disturb_each_other(server, home, monkeypatch):
     real, both = download.missing, threading.Barrier(2)
 
     def missing(name):
@@ -266,8 +225,7 @@ def test_two_downloads_at_once_do_not_disturb_each_other(server, publish, home, 
     assert content(home) == FILES
 
 
-def test_an_interrupted_download_leaves_nothing_half_written(server, publish, home, monkeypatch):
-    publish(server.url)
+def test_an_interrupted_download_leaves_nothing_half_written(server, home, monkeypatch):
     seen = []
 
     def half(self, chunk_size):
@@ -280,80 +238,56 @@ def test_an_interrupted_download_leaves_nothing_half_written(server, publish, ho
         with pytest.raises(KeyboardInterrupt):
             download.fetch(NAME)
     ((name, body),) = seen[0].items()  # it was interrupted in the middle indeed ...
-    assert body == FILES["MadeUp/raw/images.gz"][:50_000]
+    assert body == IMAGES[:50_000]
     assert name not in FILES
     assert content(home) == {}  # ... and tidied up
     download.fetch(NAME)
     assert content(home) == FILES
 
 
-def states(folder: Path) -> dict[str, tuple[int, int]]:
-    """Size and time of the last change of a folder and of all that it holds."""
-    paths = [folder, *folder.rglob("*")]
-    return {str(path): (path.stat().st_size, path.stat().st_mtime_ns) for path in paths}
+def make_read_only(home: Path) -> None:
+    for path in (home, *home.rglob("*")):
+        path.chmod(0o555 if path.is_dir() else 0o444)
 
 
-@pytest.fixture
-def read_only(home):
-    """A function that takes away the permission to write, until the test is over."""
-    changed = []
-
-    def forbid():
-        for path in (home, *home.rglob("*")):
-            changed.append((path, path.stat().st_mode))
-            path.chmod(0o555 if path.is_dir() else 0o444)
-
-    yield forbid
-    for path, mode in changed:
-        path.chmod(mode)
-
-
-def test_a_read_only_folder_that_holds_the_set_works(server, publish, home, read_only):
-    publish(server.url)
+def test_a_read_only_folder_that_holds_the_set_is_left_as_it_is(server, home):
     put_in(home, FILES)
-    before = states(home)
-    read_only()
+    make_read_only(home)
+    paths = [home, *home.rglob("*")]
+    before = [(path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
     assert download.fetch(NAME) == [home / path for path in FILES]
-    assert states(home) == before  # root may write anywhere: that it did not is what counts
+    assert [home, *home.rglob("*")] == paths  # root may write anywhere: that it did not counts
+    assert [(path.stat().st_size, path.stat().st_mtime_ns) for path in paths] == before
     assert server.requested == []
 
 
-def refused(*args, **kwargs):
+def refuse(*args, **kwargs):
     raise PermissionError(13, "Permission denied")
 
 
-def test_a_read_only_folder_without_the_set(server, publish, home, read_only, monkeypatch):
-    publish(server.url)
-    read_only()
+def test_a_read_only_folder_without_the_set(server, home, monkeypatch):
+    make_read_only(home)
     if os.access(home, os.W_OK):  # root: the first thing written is refused by hand
-        monkeypatch.setattr(Path, "mkdir", refused)
-    with pytest.raises(download.DataUnavailable, match="Permission denied") as caught:
-        download.fetch(NAME)
-    assert_one_helpful_sentence(caught.value, home)
+        monkeypatch.setattr(Path, "mkdir", refuse)
+    assert_unavailable(home, "Permission denied")
     assert server.requested == []
 
 
-def test_a_file_where_the_folder_should_be(server, publish, home):
-    publish(server.url)
+def test_a_file_where_the_folder_should_be(server, home):
     home.rmdir()
     home.write_text("a file")
     assert len(download.missing(NAME)) == 2
-    with pytest.raises(download.DataUnavailable) as caught:
-        download.fetch(NAME)
-    assert_one_helpful_sentence(caught.value, home)
+    assert_unavailable(home, "the folder cannot be read or written")
 
 
-def test_a_file_that_may_not_be_read(server, publish, home, monkeypatch):
-    publish(server.url)
+def test_a_file_that_may_not_be_read(server, home, monkeypatch):
     put_in(home, FILES)
-    monkeypatch.setattr(hashlib, "file_digest", refused)
-    with pytest.raises(download.DataUnavailable, match="Permission denied"):
-        download.fetch(NAME)
+    monkeypatch.setattr(hashlib, "file_digest", refuse)
+    assert_unavailable(home, "Permission denied")
 
 
-def test_a_file_that_vanishes_before_it_is_checked_is_missing(server, publish, home, monkeypatch):
+def test_a_file_that_vanishes_before_it_is_checked_is_missing(server, home, monkeypatch):
     """Another process may be replacing an altered file just now."""
-    publish(server.url)
     put_in(home, FILES)
     real = download._intact
 
@@ -382,21 +316,23 @@ def test_the_manifest_agrees_with_torchvision():
     assert cifar["url"] + entry["path"] == CIFAR10.url
 
 
-@needs_real
-def test_the_real_files_have_torchvisions_checksums():
-    from torchvision.datasets import FashionMNIST
+@pytest.mark.skipif(
+    not all(path.is_file() for path in REAL),
+    reason="Fashion-MNIST is not there: run `embedlab fetch fashion-mnist`, or point EMBEDLAB_DATA "
+    "at a folder that holds it",
+)
+def test_fashion_mnist(tmp_path, monkeypatch):
+    from torchvision.datasets import FashionMNIST, mnist
 
     entries = download.manifest()["fashion-mnist"]["files"]
+    unpacked = []
     for path, entry, (_, md5) in zip(REAL, entries, FashionMNIST.resources, strict=True):
         body = path.read_bytes()
         assert hashlib.md5(body).hexdigest() == md5
         assert f"sha256:{hashlib.sha256(body).hexdigest()}" == entry["hash"]
         assert len(body) == entry["bytes"]
-
-
-@needs_real
-def test_fashion_mnist(tmp_path, monkeypatch):
-    from torchvision.datasets import mnist
+        unpacked.append(str(tmp_path / path.stem))
+        Path(unpacked[-1]).write_bytes(gzip.decompress(body))
 
     monkeypatch.setenv("EMBEDLAB_DATA", str(REAL_HOME))
     monkeypatch.setenv("EMBEDLAB_OFFLINE", "1")
@@ -411,19 +347,12 @@ def test_fashion_mnist(tmp_path, monkeypatch):
         border = np.ones((32, 32), bool)
         border[2:30, 2:30] = False
         assert not split.x[..., border].any()
-
-    def unpacked(path: Path) -> str:
-        target = tmp_path / path.stem
-        target.write_bytes(gzip.decompress(path.read_bytes()))
-        return str(target)
-
-    _, train_labels, test_images, test_labels = map(unpacked, REAL)
     np.testing.assert_array_equal(
-        np.round(images.test.x[:, 0, 2:30, 2:30] * 255), mnist.read_image_file(test_images).numpy()
+        np.round(images.test.x[:, 0, 2:30, 2:30] * 255), mnist.read_image_file(unpacked[2]).numpy()
     )
-    np.testing.assert_array_equal(images.test.y, mnist.read_label_file(test_labels).numpy())
+    np.testing.assert_array_equal(images.test.y, mnist.read_label_file(unpacked[3]).numpy())
     np.testing.assert_array_equal(
-        np.concatenate([images.train.y, images.val.y]), mnist.read_label_file(train_labels).numpy()
+        np.concatenate([images.train.y, images.val.y]), mnist.read_label_file(unpacked[1]).numpy()
     )
 
 
