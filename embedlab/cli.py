@@ -110,10 +110,13 @@ def course(
         dataset = f"folder:{Path(dataset.removeprefix('folder:')).expanduser().resolve()}"
     with stoppable():
         from embedlab.course.run import run_course
+        from embedlab.data.download import DataUnavailable, fetch, manifest
 
         try:
+            if dataset in manifest():
+                fetch(dataset)  # once, before every lesson asks for it
             status = run_course(dataset, only, jobs, claims, strict)
-        except ValueError as error:
+        except (ValueError, DataUnavailable) as error:
             raise _fail(error) from error
     raise typer.Exit(status)
 

@@ -71,7 +71,9 @@ def test_sincos_positions_differ_and_near_ones_are_alike():
     [(1, 8, 64, 4, 4), (3, 4, 48, 2, 3)],
 )
 def test_the_encoder_is_timms_vision_transformer(channels, patch_size, embed_dim, depth, heads):
-    ours = encoder(channels, patch_size=patch_size, embed_dim=embed_dim, depth=depth, heads=heads)
+    ours = encoder(
+        channels, patch_size=patch_size, embed_dim=embed_dim, depth=depth, num_heads=heads
+    )
     theirs = timm.models.VisionTransformer(
         img_size=32,
         patch_size=patch_size,
@@ -239,7 +241,7 @@ def test_the_predictor_is_told_where_the_seen_patches_are():
 def test_without_positions_an_image_is_a_bag_of_patches(few):
     x, mixed = few.test.x, shuffled_patches(few.test.x, 8)
     for position, same in (("none", True), ("learned", False), ("sincos", False)):
-        vit = ViT(position=position, epochs=2).fit(few.train.x, few.train.y)
+        vit = ViT(pos_embed=position, epochs=2).fit(few.train.x, few.train.y)
         for pool in ("mean", "cls"):
             a, b = (vit.at(pool).transform(images) for images in (x, mixed))
             assert np.allclose(a, b, atol=1e-5) == same, (position, pool)

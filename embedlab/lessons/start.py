@@ -5,6 +5,7 @@ What loads NumPy or torch is imported where it is used: :func:`begin` comes befo
 
 import logging
 import os
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -63,6 +64,8 @@ def begin(dataset: str = "digits") -> Lesson:
     use_style()
     logging.getLogger("transformers").setLevel(logging.ERROR)
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    # Of progress bars for notebooks, which want ipywidgets; ours are plain text.
+    warnings.filterwarnings("ignore", message="IProgress not found")
     plural = "" if threads == 1 else "s"
     print(
         f"device {device}, {threads} thread{plural} | {whose} arithmetic | "
