@@ -14,10 +14,10 @@ from embedlab import load_images
 
 RED, GREEN, BLUE, YELLOW, WHITE = (255, 0, 0), (0, 160, 0), (0, 0, 255), (255, 255, 0), (255,) * 3
 # Of a picture's quarters: no turn or mirroring leaves them where they are.
-COLOURS = (RED, GREEN, BLUE, YELLOW)
+COLORS = (RED, GREEN, BLUE, YELLOW)
 
 
-def quarters(values=COLOURS, size: tuple[int, int] = (64, 64)) -> Image.Image:
+def quarters(values=COLORS, size: tuple[int, int] = (64, 64)) -> Image.Image:
     """A picture whose quarters are plain: top left, top right, bottom left, bottom right."""
     width, height = size
     pixels = np.asarray(values)[np.array([[0, 1], [2, 3]])]
@@ -30,7 +30,7 @@ def quarters_of(x: np.ndarray) -> np.ndarray:
     return x[:, [8, 8, 24, 24], [8, 24, 8, 24]].T * 255
 
 
-def palette_image(colours=COLOURS) -> Image.Image:
+def palette_image(colours=COLORS) -> Image.Image:
     image = quarters(np.uint8([0, 1, 2, 3]))
     image.putpalette(np.ravel(colours).tolist())
     return image
@@ -96,20 +96,20 @@ def load_one(root: Path, image: Image.Image, file_name: str, **options) -> np.nd
 CLEAR = [RED, GREEN, WHITE, YELLOW]
 HALF = [RED, GREEN, (128, 128, 255), WHITE]
 ALPHA = [(*RED, 255), (*GREEN, 0), (*BLUE, 127), (0, 0, 0, 0)]
-COLOURED = [
-    ("RGB", quarters(), "image.png", {}, COLOURS, 0.01),
-    ("RGB", quarters(), "image.bmp", {}, COLOURS, 0.01),
-    ("RGB", quarters(), "image.webp", {"lossless": True}, COLOURS, 0.01),
-    ("RGB", quarters(), "image.tif", {}, COLOURS, 0.01),
-    ("RGB", quarters(), "image.jpg", {"quality": 95}, COLOURS, 4),
-    ("P", palette_image(), "palette.png", {}, COLOURS, 0.01),
-    ("P", palette_image(), "palette.gif", {}, COLOURS, 0.01),
-    ("P", palette_image(), "palette.tif", {}, COLOURS, 0.01),
+COLORED = [
+    ("RGB", quarters(), "image.png", {}, COLORS, 0.01),
+    ("RGB", quarters(), "image.bmp", {}, COLORS, 0.01),
+    ("RGB", quarters(), "image.webp", {"lossless": True}, COLORS, 0.01),
+    ("RGB", quarters(), "image.tif", {}, COLORS, 0.01),
+    ("RGB", quarters(), "image.jpg", {"quality": 95}, COLORS, 4),
+    ("P", palette_image(), "palette.png", {}, COLORS, 0.01),
+    ("P", palette_image(), "palette.gif", {}, COLORS, 0.01),
+    ("P", palette_image(), "palette.tif", {}, COLORS, 0.01),
     ("P", palette_image(), "clear.png", {"transparency": 2}, CLEAR, 0.01),
     ("P", palette_image(), "clear.gif", {"transparency": 2}, CLEAR, 0.01),
     ("P", palette_image(), "half.png", {"transparency": b"\xff\xff\x7f\x00"}, HALF, 1),
     ("RGBA", quarters(ALPHA), "rgba.png", {}, [RED, WHITE, HALF[2], WHITE], 1),
-    ("CMYK", quarters().convert("CMYK"), "print.jpg", {"quality": 95}, COLOURS, 8),
+    ("CMYK", quarters().convert("CMYK"), "print.jpg", {"quality": 95}, COLORS, 8),
 ]
 STEPS = [0, 51, 204, 255]
 GREYS = [(g, g, g) for g in STEPS]
@@ -135,7 +135,7 @@ GREY = [
 ]
 
 
-@pytest.mark.parametrize("row", COLOURED + GREY, ids=lambda row: f"{row[0]} {row[2]}")
+@pytest.mark.parametrize("row", COLORED + GREY, ids=lambda row: f"{row[0]} {row[2]}")
 def test_every_form_of_file(tmp_path, row):
     mode, image, file, options, seen, atol = row
     assert image.mode == mode
@@ -195,7 +195,7 @@ def test_exif_rotated(tmp_path, orientation, turn, size):
     exif[0x0112] = orientation
     stored = upright.transpose(turn) if turn is not None else upright
     x = load_one(tmp_path, stored, "phone.jpg", exif=exif, quality=95)
-    np.testing.assert_allclose(quarters_of(x), COLOURS, atol=8)
+    np.testing.assert_allclose(quarters_of(x), COLORS, atol=8)
 
 
 @pytest.mark.parametrize("size", [(120, 40), (40, 120), (1_800, 600)])
@@ -289,7 +289,7 @@ def test_pillows_remarks_on_damaged_metadata_are_not_passed_on(tmp_path):
         image.getexif().get(0x010E)
     path.unlink()
     x = load_one(tmp_path, quarters(), "image.jpg", exif=damaged, quality=95)
-    np.testing.assert_allclose(quarters_of(x), COLOURS, atol=4)
+    np.testing.assert_allclose(quarters_of(x), COLORS, atol=4)
 
 
 def test_hidden_files_and_folders_are_ignored(tmp_path):
