@@ -1,9 +1,7 @@
 """Folders of images as people have them: every colour mode, and files that are no images."""
 
 import re
-import struct
 import warnings
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -210,19 +208,6 @@ def test_the_centre_square_is_taken(tmp_path, size):
     np.testing.assert_allclose([red, blue], 0, atol=2)  # 1 or 2 where Lanczos rings at an edge
 
 
-def png_header(width: int, height: int) -> bytes:
-    """A PNG file of a few bytes that claims to be of this size."""
-
-    def chunk(kind: bytes, body: bytes) -> bytes:
-        return (
-            struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-        )
-
-    size = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    body = chunk(b"IHDR", size) + chunk(b"IDAT", zlib.compress(b"\0" * 100)) + chunk(b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + body
-
-
 def spoil(folder: Path) -> list[Path]:
     """Files that are not readable images; returns their paths."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -231,7 +216,6 @@ def spoil(folder: Path) -> list[Path]:
     scan = quarters(np.float32([0, 1, 2, np.nan]))
     texture = save(quarters(), folder / "texture.dds").read_bytes()
     bad = {
-        "enormous.png": png_header(60_000, 60_000),
         "empty.png": b"",
         "text.jpg": b"These are my holiday pictures, all of them.\n" * 20,
         "truncated.jpg": whole[: len(whole) // 2],
