@@ -35,8 +35,7 @@ VIEWS = [
     Sometimes(Blur(3), 0.5),
     Compose((Flip(), Brightness(), Affine())),
 ]
-IDS = [type(v).__name__ for v in VIEWS]
-each = pytest.mark.parametrize("view", VIEWS, ids=IDS)
+each = pytest.mark.parametrize("view", VIEWS, ids=lambda v: type(v).__name__)
 
 # Views at strength zero, and what they may differ by from doing nothing.
 STILL = [
@@ -127,7 +126,6 @@ def test_flip_mirrors_its_share(photos):
         (Contrast, tv.adjust_contrast),
         (Saturation, tv.adjust_saturation),
     ],
-    ids=["brightness", "contrast", "saturation"],
 )
 def test_light_and_colour_are_torchvisions(view, theirs, photos):
     """Each image's factor can be found again: torchvision's answer to it is then the same."""
@@ -199,13 +197,13 @@ def test_crop_keeps_its_share_of_the_area_whatever_the_ratio():
     """A ramp along each axis: what is left of its range is the share of that side."""
     ramp = torch.linspace(0, 1, 32)
     x = torch.stack([ramp.expand(32, 32), ramp[:, None].expand(32, 32)])[:, None]
-    for area, ratio in ((0.4, 4.0), (0.9, 2.0), (1.0, 2.0)):
+    for area, ratio in ((0.4, 4.0), (0.9, 2.0), (1.0, 2.0), (0.49, 1.0)):
         y = ResizedCrop(area, ratio)(x.repeat_interleave(400, 0), seeded(3))
         monotone = y[:400, 0, 16, 1:-1], y[400:, 0, 1:-1, 16]
         sides = [(m.amax(dim=1) - m.amin(dim=1)) * 31 / 29 * 31 / 32 for m in monotone]
         # Two batches of their own draws: the least area is bounded by the least sides.
-        assert sides[0].min() > 0.9 * (area / ratio) ** 0.5
-        assert max(s.max() for s in sides) <= 1.02
+        assert sides[0].min() > 0.96 * (area / ratio) ** 0.5
+        assert max(s.max() for s in sides) <= 0.98
 
 
 def test_crop_is_torchs_own_enlargement(monkeypatch):
@@ -218,15 +216,6 @@ def test_crop_is_torchs_own_enlargement(monkeypatch):
     )
     got = ResizedCrop(area=0.25, ratio=1)(x, seeded())
     torch.testing.assert_close(got[..., 1:-1, 1:-1], wanted[..., 1:-1, 1:-1], atol=1e-5, rtol=0)
-
-
-def test_crop_keeps_at_least_its_area():
-    """A ramp from 0 to 1: what is left of its range is the share of the side that was kept."""
-    x = torch.linspace(0, 1, 32).expand(500, 1, 32, 32)
-    y = ResizedCrop(area=0.49, ratio=1)(x, seeded())[:, 0, 16, 1:-1]
-    kept = (y.max(dim=1).values - y.min(dim=1).values) * 32 / 30
-    assert kept.min() > 0.68
-    assert kept.max() < 1.02
 
 
 def test_elastic_moves_no_farther_than_its_strength():
@@ -243,10 +232,8 @@ def test_elastic_moves_no_farther_than_its_strength():
 
 
 def test_numpys_numbers_are_numbers(photos):
-    view = Compose(
-        (Blur(np.int64(1)), Brightness(np.float32(0.1)), Elastic(0.1, points=np.int64(4)))
-    )
-    assert view(photos, seeded()).shape == photos.shape
+    for view in (Blur(np.int64(1)), Brightness(np.float32(0.1)), Elastic(points=np.int64(4))):
+        assert view(photos, seeded()).shape == photos.shape
 
 
 def test_views_are_values():
@@ -286,13 +273,9 @@ def test_bad_strengths(make, words):
         make()
 
 
-def test_views_run_under_bf16_autocast(photos):
+@each
+def test_views_run_under_bf16_autocast(view, photos):
     with torch.autocast("cpu", torch.bfloat16):
-        for view in VIEWS:
-            out = view(photos, seeded())
-            assert out.dtype == torch.float32
-            torch.testing.assert_close(out, view(photos, seeded()))
-    for view in VIEWS:
-        with torch.autocast("cpu", torch.bfloat16):
-            low = view(photos, seeded())
-        torch.testing.assert_close(low, view(photos, seeded()), atol=1e-6, rtol=0)
+        low = view(photos, seeded())
+    assert low.dtype == torch.float32
+    torch.testing.assert_close(low, view(photos, seeded()), atol=1e-6, rtol=0)

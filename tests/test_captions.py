@@ -23,38 +23,16 @@ def test_names_that_make_no_caption(names, words):
         captions.nouns(names)
 
 
-@pytest.mark.parametrize(
-    ("noun", "said"),
-    [
-        ("seven", "a seven"),
-        ("eight", "an eight"),
-        ("one", "a one"),
-        ("ankle boot", "an ankle boot"),
-        ("unicorn", "a unicorn"),
-        ("umbrella", "an umbrella"),
-        ("t-shirt", "a t-shirt"),
-    ],
-)
-def test_articles(noun, said):
-    assert captions.one(noun) == said
+def test_articles():
+    said = "a seven, an eight, a one, an ankle boot, a unicorn, an umbrella, a t-shirt".split(", ")
+    assert [captions.one(phrase.partition(" ")[2]) for phrase in said] == said
 
 
-@pytest.mark.parametrize(
-    ("noun", "many"),
-    [
-        ("seven", "sevens"),
-        ("six", "sixes"),
-        ("zero", "zeros"),
-        ("dress", "dresses"),
-        ("brush", "brushes"),
-        ("berry", "berries"),
-        ("tray", "trays"),
-        ("ankle boot", "ankle boots"),
-    ],
-)
-def test_plurals(noun, many):
-    assert captions.plural(noun) == many
-    assert captions.several(2, noun) == f"two {many}"
+def test_plurals():
+    nouns = "seven six zero dress brush berry tray boot".split()
+    many = "sevens sixes zeros dresses brushes berries trays boots".split()
+    assert [captions.plural(noun) for noun in nouns] == many
+    assert captions.several(2, "ankle boot") == "two ankle boots"
 
 
 def test_what_is_said_of_a_scene():

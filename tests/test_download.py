@@ -67,26 +67,22 @@ def home(tmp_path, monkeypatch) -> Path:
 
 
 @pytest.fixture
-def publish(tmp_path, monkeypatch, home):
-    """A function that writes a manifest, of the made-up set or another, and has it read."""
+def publish(monkeypatch, home):
+    """A function that puts the made-up set, or another, in the manifest's place."""
 
     def write(url: str, name: str = NAME, files=FILES, algorithm: str = "sha256") -> None:
-        lines = [f"[{name}]", f'url = "{url}"', "files = ["]
+        entries = []
         for path, body in files.items():
-            digest = hashlib.new(algorithm, body).hexdigest()
-            lines.append(
-                f'{{ path = "{path}", bytes = {len(body)}, hash = "{algorithm}:{digest}" }},'
-            )
-        manifest = tmp_path / "manifest.toml"
-        manifest.write_text("\n".join([*lines, "]"]), encoding="utf-8")
-        monkeypatch.setattr(download, "MANIFEST", manifest)
+            known = f"{algorithm}:{hashlib.new(algorithm, body).hexdigest()}"
+            entries.append({"path": path, "bytes": len(body), "hash": known})
+        monkeypatch.setattr(download, "manifest", lambda: {name: {"url": url, "files": entries}})
 
     return write
 
 
 @pytest.fixture
 def server(publish):
-    """A server of the made-up set, which the manifest names."""
+    """A server of the made-up set, which the manifest then names."""
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         server.requested = []
         serve_all(server)
@@ -370,14 +366,14 @@ def archive(batches: dict[str, object]) -> dict[str, bytes]:
 
 def test_cifar10_from_an_archive_of_its_layout(publish, home, rng):
     """Few pictures, many times over: 5,000 of the training images become val."""
-    names = [f"data_batch_{i}" for i in range(1, 6)] + ["test_batch"]
-    pictures, labels, batches = {}, {}, {"batches.meta": {b"num_cases_per_batch": 10_000}}
-    for name, n in reversed([*zip(names, [1_002] * 5 + [7], strict=True)]):  # in no helpful order
-        few = rng.integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)  # as one looks at them
-        pictures[name] = few[rng.integers(0, 3, n)]
-        labels[name] = rng.integers(0, 10, n)
-        planes = pictures[name].transpose(0, 3, 1, 2).reshape(n, 3_072)
-        batches[name] = {b"data": planes, b"labels": labels[name].tolist()}
+    names = [*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"]
+    of = np.repeat(names, [1_002] * 5 + [7])
+    x = rng.integers(0, 256, (3, 3, 32, 32), dtype=np.uint8)[rng.integers(0, 3, len(of))]
+    y = rng.integers(0, 10, len(of))
+    batches = {"batches.meta": {b"num_cases_per_batch": 10_000}}
+    for name in reversed(names):  # in no helpful order
+        here = of == name
+        batches[name] = {b"data": x[here].reshape(-1, 3_072), b"labels": y[here].tolist()}
     files = archive(batches)
     publish(closed_port(), name="cifar10", files=files, algorithm="md5")
     put_in(home, files)
@@ -385,15 +381,13 @@ def test_cifar10_from_an_archive_of_its_layout(publish, home, rng):
     images = load_images("cifar10")
     assert images.class_names[3] == "cat"
     splits = (images.train, images.val, images.test)
-    assert [len(s) for s in splits] == [10, 5_000, 7]
+    assert [len(split) for split in splits] == [10, 5_000, 7]
     for split in splits:
         assert split.x.dtype == np.float32
         assert split.x.shape[1:] == (3, 32, 32)
         assert split.y.dtype == np.int64
-    x = np.concatenate([s.x for s in splits]).transpose(0, 2, 3, 1)
-    y = np.concatenate([s.y for s in splits])
-    np.testing.assert_allclose(x * 255, np.concatenate([pictures[n] for n in names]), atol=1e-4)
-    np.testing.assert_array_equal(y, np.concatenate([labels[n] for n in names]))
+    np.testing.assert_allclose(np.concatenate([s.x for s in splits]) * 255, x, atol=1e-4)
+    np.testing.assert_array_equal(np.concatenate([s.y for s in splits]), y)
 
 
 def test_cifar10_is_not_unpickled_before_its_checksum(publish, home, tmp_path):

@@ -1,9 +1,7 @@
 """Folders of images as people have them: every colour mode, and files that are no images."""
 
 import re
-import struct
 import warnings
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +11,11 @@ from PIL import Image
 from embedlab import load_images
 
 RED, GREEN, BLUE, YELLOW, WHITE = (255, 0, 0), (0, 160, 0), (0, 0, 255), (255, 255, 0), (255,) * 3
-# Of a picture's quarters, in reading order. No turn or mirroring leaves them where they are.
-COLOURS = (RED, GREEN, BLUE, YELLOW)
+# Of a picture's quarters: no turn or mirroring leaves them where they are.
+COLORS = (RED, GREEN, BLUE, YELLOW)
 
 
-def quarters(values=COLOURS, size: tuple[int, int] = (64, 64)) -> Image.Image:
+def quarters(values=COLORS, size: tuple[int, int] = (64, 64)) -> Image.Image:
     """A picture whose quarters are plain: top left, top right, bottom left, bottom right."""
     width, height = size
     pixels = np.asarray(values)[np.array([[0, 1], [2, 3]])]
@@ -30,7 +28,7 @@ def quarters_of(x: np.ndarray) -> np.ndarray:
     return x[:, [8, 8, 24, 24], [8, 24, 8, 24]].T * 255
 
 
-def palette_image(colours=COLOURS) -> Image.Image:
+def palette_image(colours=COLORS) -> Image.Image:
     image = quarters(np.uint8([0, 1, 2, 3]))
     image.putpalette(np.ravel(colours).tolist())
     return image
@@ -68,45 +66,48 @@ def load(root: Path):
         return load_images(f"folder:{root}")
 
 
-@pytest.fixture
-def load_one(tmp_path):
-    """A function that saves an image, loads it in a folder with colours, and gives its pixels."""
+def parts(images):
+    return images.train, images.val, images.test
 
-    def result(image: Image.Image, file_name: str, **options) -> np.ndarray:
-        for split in ("train", "val"):
-            two_classes(tmp_path / split, 1)
-        plain(tmp_path / "test/b", 1)
-        save(image, tmp_path / "test/a" / file_name, **options)
-        images = load(tmp_path)
-        assert images.test.y.tolist() == [0, 1]
-        x = images.test.x
-        assert x.shape == (2, 3, 32, 32)
-        assert x.dtype == np.float32
-        assert x.min() >= 0
-        assert x.max() <= 1
-        return x[0]
 
-    return result
+def n_of_each_class(images) -> list[int]:
+    return np.bincount(np.concatenate([split.y for split in parts(images)])).tolist()
+
+
+def load_one(root: Path, image: Image.Image, file_name: str, **options) -> np.ndarray:
+    """The pixels of an image that is saved and loaded in a folder with colours."""
+    for split in ("train", "val"):
+        two_classes(root / split, 1)
+    plain(root / "test/b", 1)
+    save(image, root / "test/a" / file_name, **options)
+    images = load(root)
+    assert images.test.y.tolist() == [0, 1]
+    x = images.test.x
+    assert x.shape == (2, 3, 32, 32)
+    assert x.dtype == np.float32
+    assert x.min() >= 0
+    assert x.max() <= 1
+    return x[0]
 
 
 # Of each: the mode it is stored in, the picture, file, how it is saved, what is seen, how nearly.
 CLEAR = [RED, GREEN, WHITE, YELLOW]
 HALF = [RED, GREEN, (128, 128, 255), WHITE]
 ALPHA = [(*RED, 255), (*GREEN, 0), (*BLUE, 127), (0, 0, 0, 0)]
-COLOURED = [
-    ("RGB", quarters(), "image.png", {}, COLOURS, 0.01),
-    ("RGB", quarters(), "image.bmp", {}, COLOURS, 0.01),
-    ("RGB", quarters(), "image.webp", {"lossless": True}, COLOURS, 0.01),
-    ("RGB", quarters(), "image.tif", {}, COLOURS, 0.01),
-    ("RGB", quarters(), "image.jpg", {"quality": 95}, COLOURS, 4),
-    ("P", palette_image(), "palette.png", {}, COLOURS, 0.01),
-    ("P", palette_image(), "palette.gif", {}, COLOURS, 0.01),
-    ("P", palette_image(), "palette.tif", {}, COLOURS, 0.01),
+COLORED = [
+    ("RGB", quarters(), "image.png", {}, COLORS, 0.01),
+    ("RGB", quarters(), "image.bmp", {}, COLORS, 0.01),
+    ("RGB", quarters(), "image.webp", {"lossless": True}, COLORS, 0.01),
+    ("RGB", quarters(), "image.tif", {}, COLORS, 0.01),
+    ("RGB", quarters(), "image.jpg", {"quality": 95}, COLORS, 4),
+    ("P", palette_image(), "palette.png", {}, COLORS, 0.01),
+    ("P", palette_image(), "palette.gif", {}, COLORS, 0.01),
+    ("P", palette_image(), "palette.tif", {}, COLORS, 0.01),
     ("P", palette_image(), "clear.png", {"transparency": 2}, CLEAR, 0.01),
     ("P", palette_image(), "clear.gif", {"transparency": 2}, CLEAR, 0.01),
     ("P", palette_image(), "half.png", {"transparency": b"\xff\xff\x7f\x00"}, HALF, 1),
     ("RGBA", quarters(ALPHA), "rgba.png", {}, [RED, WHITE, HALF[2], WHITE], 1),
-    ("CMYK", quarters().convert("CMYK"), "print.jpg", {"quality": 95}, COLOURS, 8),
+    ("CMYK", quarters().convert("CMYK"), "print.jpg", {"quality": 95}, COLORS, 8),
 ]
 STEPS = [0, 51, 204, 255]
 GREYS = [(g, g, g) for g in STEPS]
@@ -121,6 +122,7 @@ GREY = [
     ("1", quarters(BITS).convert("1"), "bits.png", {}, BITS, 0.01),
     ("LA", grey_with_alpha(), "la.png", {}, [0, 100, 255, 128], 1),
     ("I;16", DEEP, "deep.png", {}, [0, 38.9, 155.6, 255], 0.6),
+    ("I;16", quarters(np.uint16([0, 100, 200, 250])), "dark.png", {}, [0, 0, 1, 1], 0.01),
     ("I;16", DEEP, "deep.tif", {}, [0, 38.9, 155.6, 255], 0.6),
     ("I", quarters(np.int32([0, 13_107, 52_428, 65_535])), "scan1.tif", {}, STEPS, 0.6),
     ("I", quarters(np.int32(STEPS)), "scan2.tif", {}, STEPS, 0.6),
@@ -131,11 +133,11 @@ GREY = [
 ]
 
 
-@pytest.mark.parametrize("row", COLOURED + GREY, ids=lambda row: f"{row[0]} {row[2]}")
-def test_every_form_of_file(load_one, row):
+@pytest.mark.parametrize("row", COLORED + GREY, ids=lambda row: f"{row[0]} {row[2]}")
+def test_every_form_of_file(tmp_path, row):
     mode, image, file, options, seen, atol = row
     assert image.mode == mode
-    x = quarters_of(load_one(image, file, **options))
+    x = quarters_of(load_one(tmp_path, image, file, **options))
     seen = seen if np.ndim(seen) == 2 else np.transpose([seen] * 3)
     np.testing.assert_allclose(x, seen, atol=atol)
 
@@ -148,7 +150,7 @@ def test_a_folder_of_greys_is_grey(tmp_path):
                 save(image, tmp_path / split / name / file, **options)
     images = load(tmp_path)
     seen = {file: (grey, atol) for _, _, file, _, grey, atol in GREY}
-    for split in (images.train, images.val, images.test):
+    for split in parts(images):
         assert split.x.shape == (2 * len(GREY), 1, 32, 32)
         assert split.x.dtype == np.float32
         assert split.x.flags.c_contiguous
@@ -166,7 +168,7 @@ def test_one_picture_with_a_colour_makes_all_three_channels(tmp_path, where):
     tinted.putpixel((5, 5), (255, 255, 254))
     save(tinted, tmp_path / where / "tinted.png")
     images = load(tmp_path)
-    for split in (images.train, images.val, images.test):
+    for split in parts(images):
         assert split.x.shape[1:] == (3, 32, 32)
         np.testing.assert_allclose(quarters_of(split.x[0]), GREYS, atol=0.01)
 
@@ -176,58 +178,34 @@ def test_greys_are_split_by_a_shuffle_like_colours(tmp_path):
         for i in range(10):
             save(quarters(np.uint8([i, 85, 170, 255])), tmp_path / name / f"{i}.png")
     images = load(tmp_path)
-    assert [len(s) for s in (images.train, images.val, images.test)] == [12, 4, 4]
+    assert [len(split) for split in parts(images)] == [12, 4, 4]
     assert images.train.x.shape[1:] == (1, 32, 32)
 
 
-def test_a_dark_16_bit_image_stays_dark(load_one):
-    x = load_one(quarters(np.uint16([0, 100, 200, 250])), "dark.png")
-    assert x.max() <= 1.01 / 255
-
-
-UPRIGHT_TO_STORED = {
-    1: None,
-    3: Image.Transpose.ROTATE_180,
-    6: Image.Transpose.ROTATE_90,  # a viewer turns it by 90 degrees clockwise
-    8: Image.Transpose.ROTATE_270,
-}
-
-
-@pytest.mark.parametrize("orientation", UPRIGHT_TO_STORED)
+@pytest.mark.parametrize(
+    ("orientation", "turn"),  # 6: a viewer turns it by 90 degrees clockwise
+    [(1, None), (3, Image.ROTATE_180), (6, Image.ROTATE_90), (8, Image.ROTATE_270)],
+)
 @pytest.mark.parametrize("size", [(96, 64), (1_200, 800)])  # the large one is decoded reduced
-def test_exif_rotated(load_one, orientation, size):
-    turn = UPRIGHT_TO_STORED[orientation]
+def test_exif_rotated(tmp_path, orientation, turn, size):
     upright = quarters(size=size)
     exif = Image.Exif()
     exif[0x0112] = orientation
     stored = upright.transpose(turn) if turn is not None else upright
-    x = load_one(stored, "phone.jpg", exif=exif, quality=95)
-    np.testing.assert_allclose(quarters_of(x), COLOURS, atol=8)
+    x = load_one(tmp_path, stored, "phone.jpg", exif=exif, quality=95)
+    np.testing.assert_allclose(quarters_of(x), COLORS, atol=8)
 
 
 @pytest.mark.parametrize("size", [(120, 40), (40, 120), (1_800, 600)])
-def test_the_centre_square_is_taken(load_one, size):
+def test_the_centre_square_is_taken(tmp_path, size):
     """Green in the middle, red beyond: nothing is squeezed, and nothing red gets in."""
     image, side = Image.new("RGB", size, RED), min(size)
     left, top = (size[0] - side) // 2, (size[1] - side) // 2
     image.paste(GREEN, (left, top, left + side, top + side))
-    x = load_one(image, "long.png")
+    x = load_one(tmp_path, image, "long.png")
     red, green, blue = x[:, 2:-2, 2:-2] * 255
     np.testing.assert_allclose(green, 160, atol=2)
     np.testing.assert_allclose([red, blue], 0, atol=2)  # 1 or 2 where Lanczos rings at an edge
-
-
-def png_header(width: int, height: int) -> bytes:
-    """A PNG file of a few bytes that claims to be of this size."""
-
-    def chunk(kind: bytes, body: bytes) -> bytes:
-        return (
-            struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-        )
-
-    size = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    body = chunk(b"IHDR", size) + chunk(b"IDAT", zlib.compress(b"\0" * 100)) + chunk(b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + body
 
 
 def spoil(folder: Path) -> list[Path]:
@@ -238,7 +216,6 @@ def spoil(folder: Path) -> list[Path]:
     scan = quarters(np.float32([0, 1, 2, np.nan]))
     texture = save(quarters(), folder / "texture.dds").read_bytes()
     bad = {
-        "enormous.png": png_header(60_000, 60_000),
         "empty.png": b"",
         "text.jpg": b"These are my holiday pictures, all of them.\n" * 20,
         "truncated.jpg": whole[: len(whole) // 2],
@@ -250,42 +227,32 @@ def spoil(folder: Path) -> list[Path]:
     return [*(folder / name for name in bad), save(scan, folder / "nan.tif")]
 
 
-def load_with_warnings(root: Path):
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
+def load_without(root: Path, bad: list[Path]):
+    """Load a folder that must give one warning, which lists the bad files and no others."""
+    with pytest.warns(UserWarning, match="^Left out") as caught:
         images = load_images(f"folder:{root}")
-    return images, caught
-
-
-def listed(message: str, paths: list[Path]) -> list[Path]:
-    return [path for path in paths if str(path) in message]
-
-
-def test_unreadable_files_are_listed_in_one_warning_and_the_rest_loads(tmp_path):
-    plain(tmp_path / "a", 5)
-    plain(tmp_path / "b", 5, BLUE)
-    bad = spoil(tmp_path / "a") + spoil(tmp_path / "b/deeper")
-    images, caught = load_with_warnings(tmp_path)
     (warning,) = caught
     assert warning.category is UserWarning
     assert warning.filename == __file__  # it points at the caller's line
     message = str(warning.message)
-    assert listed(message, bad) == bad
-    assert "(14)" in message
-    assert not re.search(r"\d{3}\.png", message.replace(str(tmp_path), ""))
-    y = np.concatenate([images.train.y, images.val.y, images.test.y])
-    assert np.bincount(y).tolist() == [5, 5]
+    assert [path for path in bad if str(path) in message] == bad
+    assert f"({len(bad)})" in message
+    assert not re.search(r"\d{3}\.png", message.replace(str(root), ""))
+    return images
+
+
+def test_unreadable_files_are_listed_in_one_warning_and_the_rest_loads(tmp_path):
+    two_classes(tmp_path, 5)
+    bad = spoil(tmp_path / "a") + spoil(tmp_path / "b/deeper")
+    assert n_of_each_class(load_without(tmp_path, bad)) == [5, 5]
 
 
 @pytest.mark.parametrize("split", ["train", "val", "test"])
 def test_one_warning_for_all_splits(tmp_path, split):
     for part in ("train", "val", "test"):
         two_classes(tmp_path / part, 2)
-    bad = spoil(tmp_path / "train/a") + spoil(tmp_path / split / "b")
-    images, caught = load_with_warnings(tmp_path)
-    (warning,) = caught
-    assert listed(str(warning.message), bad) == bad
-    assert len(images.train) == len(images.val) == len(images.test) == 4
+    images = load_without(tmp_path, spoil(tmp_path / "train/a") + spoil(tmp_path / split / "b"))
+    assert [len(split) for split in parts(images)] == [4, 4, 4]
 
 
 @pytest.mark.parametrize("side", [120, 300])  # Pillow only warns below twice its bound
@@ -294,14 +261,10 @@ def test_a_whole_image_past_pillows_bound_is_listed_and_not_decoded(tmp_path, mo
     large = save(quarters(size=(side, side)), tmp_path / "a/large.png")
     assert len(load(tmp_path).train) == 3  # it is a good image ...
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10_000)
-    images, caught = load_with_warnings(tmp_path)
-    (warning,) = caught
-    assert warning.category is UserWarning
-    assert listed(str(warning.message), [large]) == [large]  # ... but too large
-    assert len(images.train) == 2
+    assert len(load_without(tmp_path, [large]).train) == 2  # ... but too large
 
 
-def test_pillows_remarks_on_damaged_metadata_are_not_passed_on(load_one, tmp_path):
+def test_pillows_remarks_on_damaged_metadata_are_not_passed_on(tmp_path):
     exif = Image.Exif()
     exif[0x010E] = "a description " * 20
     damaged = exif.tobytes()[:-40]
@@ -309,8 +272,8 @@ def test_pillows_remarks_on_damaged_metadata_are_not_passed_on(load_one, tmp_pat
     with pytest.warns(UserWarning, match="Skipping tag"), Image.open(path) as image:
         image.getexif().get(0x010E)
     path.unlink()
-    x = load_one(quarters(), "image.jpg", exif=damaged, quality=95)
-    np.testing.assert_allclose(quarters_of(x), COLOURS, atol=4)
+    x = load_one(tmp_path, quarters(), "image.jpg", exif=damaged, quality=95)
+    np.testing.assert_allclose(quarters_of(x), COLORS, atol=4)
 
 
 def test_hidden_files_and_folders_are_ignored(tmp_path):
@@ -327,37 +290,27 @@ def test_hidden_files_and_folders_are_ignored(tmp_path):
     (root / "README.txt").write_text("about these pictures")
     images = load(root)
     assert images.class_names == ("a", "b")
-    y = np.concatenate([images.train.y, images.val.y, images.test.y])
-    assert np.bincount(y).tolist() == [5, 3]
+    assert n_of_each_class(images) == [5, 3]
 
 
-def refused(root: Path, error: type[Exception] = ValueError) -> str:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)
-        with pytest.raises(error) as caught:
-            load_images(f"folder:{root}")
-    return str(caught.value)
+def assert_refused(root: Path, *said, error: type[Exception] = ValueError) -> None:
+    with pytest.raises(error) as caught:
+        load_images(f"folder:{root}")
+    for part in said:
+        assert str(part) in str(caught.value)
 
 
-def test_classes_without_a_readable_image(tmp_path):
-    two_classes(tmp_path)
-    for name in ("nothing", "broken"):
-        (tmp_path / name).mkdir()
-    spoil(tmp_path / "broken")
-    for name in ("broken", "nothing"):
-        message = refused(tmp_path)
-        assert str(tmp_path / name) in message
-        assert "no readable image" in message
-        for path in (tmp_path / name).iterdir():
-            path.unlink()
-        (tmp_path / name).rmdir()
-    load(tmp_path)
-
-
-def test_nothing_but_unreadable_files(tmp_path):
-    spoil(tmp_path / "a")
-    spoil(tmp_path / "b")
-    assert str(tmp_path / "a") in refused(tmp_path)
+@pytest.mark.parametrize("only", [True, False])
+@pytest.mark.parametrize("name", ["a-broken", "a-empty"])
+def test_a_class_without_a_readable_image(tmp_path, name, only):
+    (tmp_path / name).mkdir()
+    if name == "a-broken":
+        spoil(tmp_path / name)
+    if only:
+        spoil(tmp_path / "b")
+    else:
+        two_classes(tmp_path)
+    assert_refused(tmp_path, tmp_path / name, "no readable image")
 
 
 @pytest.mark.parametrize(("part", "n", "needed"), [("", 2, 3), ("train", 1, 2)])
@@ -368,14 +321,12 @@ def test_too_few_readable_images(tmp_path, part, n, needed):
     if part:
         for name in ("a", "b", "few"):
             plain(tmp_path / "test" / name, 4)
-    message = refused(tmp_path)
-    assert str(tmp_path / part / "few") in message
-    assert f"({n}): at least {needed} are needed" in message
+    assert_refused(tmp_path, tmp_path / part / "few", f"({n}): at least {needed} are needed")
 
 
 def test_what_is_no_folder(tmp_path):
     for path in (tmp_path / "nowhere", save(quarters(), tmp_path / "image.png")):
-        assert str(path) in refused(path, FileNotFoundError)
+        assert_refused(path, path, error=FileNotFoundError)
 
 
 @pytest.mark.parametrize("classes", [[], ["only"]])
@@ -383,10 +334,7 @@ def test_fewer_than_two_classes(tmp_path, classes):
     save(quarters(), tmp_path / "loose.png")
     for name in classes:
         plain(tmp_path / name, 5)
-    message = refused(tmp_path)
-    assert str(tmp_path) in message
-    assert "at least two class folders" in message
-    assert str(classes) in message
+    assert_refused(tmp_path, tmp_path, "at least two class folders", classes)
 
 
 def images_in(split) -> set[bytes]:
@@ -399,11 +347,10 @@ def test_a_fixed_split_of_each_class(tmp_path):
     images, again = load(tmp_path), load(tmp_path)
     assert images.class_names == ("a", "b", "c")
     assert images.name == f"folder:{tmp_path}"
-    splits = (images.train, images.val, images.test)
-    counts = [np.bincount(split.y).tolist() for split in splits]
+    counts = [np.bincount(split.y).tolist() for split in parts(images)]
     assert counts == [[6, 12, 1], [2, 4, 1], [2, 4, 1]]  # 60 / 20 / 20
-    assert len(set.union(*map(images_in, splits))) == 33  # disjoint, and none is lost
-    for split, other in zip(splits, (again.train, again.val, again.test), strict=True):
+    assert len(set.union(*map(images_in, parts(images)))) == 33  # disjoint, and none is lost
+    for split, other in zip(parts(images), parts(again), strict=True):
         np.testing.assert_array_equal(split.x, other.x)
         np.testing.assert_array_equal(split.y, other.y)
         assert split.x.dtype == np.float32
@@ -413,33 +360,24 @@ def test_a_fixed_split_of_each_class(tmp_path):
     assert images.test.x[0, 0, 0, 0] * 255 != pytest.approx(10)  # shuffled: not the first files
 
 
-def test_the_split_leaves_numpys_own_random_numbers_alone(tmp_path):
-    two_classes(tmp_path)
-    np.random.seed(0)  # noqa: NPY002
-    before = np.random.get_state()[1].copy()  # noqa: NPY002
-    load(tmp_path)
-    np.testing.assert_array_equal(before, np.random.get_state()[1])  # noqa: NPY002
-
-
 SIZES = {"train": 5, "val": 2, "test": 3}
 
 
-@pytest.mark.parametrize("parts", [("train", "val", "test"), ("train", "test")])
-def test_splits_made_by_hand_are_kept(tmp_path, parts):
+@pytest.mark.parametrize("made", [("train", "val", "test"), ("train", "test")])
+def test_splits_made_by_hand_are_kept(tmp_path, made):
     colours = {"train": RED, "val": GREEN, "test": BLUE}
-    for part in parts:
+    for part in made:
         for name in ("cat", "dog"):
             plain(tmp_path / part / name, SIZES[part], colours[part])
     images = load(tmp_path)
     assert images.class_names == ("cat", "dog")
-    sizes = [SIZES[p] for p in colours] if "val" in parts else [4, 1, 3]  # a fifth of train
-    for part, n in zip(colours, sizes, strict=True):
-        split = getattr(images, part)
+    sizes = [SIZES[p] for p in colours] if "val" in made else [4, 1, 3]  # a fifth of train
+    for part, split, n in zip(colours, parts(images), sizes, strict=True):
         assert np.bincount(split.y).tolist() == [n, n]
-        source = part if part in parts else "train"
+        source = part if part in made else "train"
         corner = split.x[:, :, -1, -1] * 255
         np.testing.assert_allclose(corner, [colours[source]] * (2 * n))
-    if "val" not in parts:
+    if "val" not in made:
         assert not images_in(images.train[images.train.y == 0]) & images_in(
             images.val[images.val.y == 0]
         )
@@ -451,22 +389,18 @@ def test_splits_by_hand_with_other_classes(tmp_path, other, classes):
     for part in ("train", "val", "test"):
         for name in classes if part == other else ("a", "b"):
             plain(tmp_path / part / name, 2)
-    message = refused(tmp_path)
-    assert str(tmp_path / other) in message
-    assert str(tmp_path / "train") in message
+    assert_refused(tmp_path, tmp_path / other, tmp_path / "train")
 
 
 @pytest.mark.parametrize(
-    "parts",
+    "made",
     [("train", "val"), ("train", "valid"), ("train", "test", "validation"), ("test", "val")],
 )
-def test_splits_are_not_taken_for_classes(tmp_path, parts):
+def test_splits_are_not_taken_for_classes(tmp_path, made):
     """A test set learnt as the class 'test' would give figures that mean nothing."""
-    for part in parts:
+    for part in made:
         two_classes(tmp_path / part)
-    message = refused(tmp_path)
-    assert str(tmp_path) in message
-    assert str(sorted(parts)) in message
+    assert_refused(tmp_path, tmp_path, sorted(made))
 
 
 def test_train_can_be_a_class(tmp_path):

@@ -1,3 +1,5 @@
+from itertools import combinations
+
 import numpy as np
 import pytest
 
@@ -27,9 +29,7 @@ def test_splits_are_the_same_each_time_and_share_no_image(name):
     a, b = load_images(name), load_images(name)
     np.testing.assert_array_equal(a.test.x, b.test.x)
     parts = [{image.tobytes() for image in s.x} for s in (a.train, a.val, a.test)]
-    for i, part in enumerate(parts):
-        for other in parts[i + 1 :]:
-            assert not part & other
+    assert not any(part & other for part, other in combinations(parts, 2))
 
 
 def test_digits_are_split_by_writer():
@@ -88,8 +88,7 @@ def test_photo_crops_of_two_splits_share_no_pixel():
 def test_faces():
     images = load_images("faces")
     assert images.class_names == ("no face", "face")
-    total = len(images.train) + len(images.val) + len(images.test)
-    assert total == 200
+    assert len(images.train) + len(images.val) + len(images.test) == 200
     assert np.bincount(images.test.y).tolist() == [30, 30]
 
 

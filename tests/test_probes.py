@@ -35,32 +35,21 @@ def test_map_does_not_depend_on_block_size(rng):
 def test_map_pseudo_values_are_the_jackknifes(rng):
     """Contributions predict what leaving an image out, as query and as answer, does to mAP."""
     v, y = blobs(rng, n=60)
-    n = len(y)
     pseudo = retrieval.mean_average_precision(v, y)
-    left_out = []
-    for i in range(n):
-        rest = np.delete(np.arange(n), i)
-        left_out.append(retrieval.mean_average_precision(v[rest], y[rest]).mean())
-    jackknife = n * pseudo.mean() - (n - 1) * np.array(left_out)
+    rests = [np.delete(np.arange(60), i) for i in range(60)]
+    left_out = [retrieval.mean_average_precision(v[rest], y[rest]).mean() for rest in rests]
+    jackknife = 60 * pseudo.mean() - 59 * np.array(left_out)
     assert np.corrcoef(pseudo, jackknife)[0, 1] > 0.99
     assert pseudo.std() == pytest.approx(jackknife.std(), rel=0.1)
 
 
 def full_bootstrap(v, y, rng, n_boot=300):
     """mAP of resampled test sets, computed whole; copies of a query are not in its gallery."""
-    n, out = len(y), []
-    for _ in range(n_boot):
-        drawn = rng.integers(0, n, n)
-        aps = []
-        for query in drawn:
-            gallery = drawn[drawn != query]
-            if (y[gallery] == y[query]).any():
-                unit = v / np.linalg.norm(v, axis=1, keepdims=True)
-                aps.append(
-                    average_precision_score(y[gallery] == y[query], unit[gallery] @ unit[query])
-                )
-        out.append(np.mean(aps))
-    return np.array(out)
+    means = []
+    for drawn in rng.integers(0, len(y), (n_boot, len(y))):
+        answered = [q for q in drawn if (y[drawn[drawn != q]] == y[q]).any()]
+        means.append(np.mean([brute_force_ap(v, y, drawn, q) for q in answered]))
+    return np.array(means)
 
 
 def test_map_interval_is_as_wide_as_a_bootstrap_of_queries_and_gallery(rng):
@@ -95,15 +84,10 @@ def test_cosine_not_dot_product(rng):
     """Lengths must not matter to kNN and mAP."""
     v, y = blobs(rng)
     longer = v * rng.uniform(0.1, 10, size=(len(v), 1)).astype(np.float32)
-    np.testing.assert_allclose(
-        retrieval.mean_average_precision(longer, y),
-        retrieval.mean_average_precision(v, y),
-        atol=1e-3,
-    )
-    right = probes.knn_probe((v[:60], y[:60]), (v[60:], y[60:]))
-    np.testing.assert_array_equal(
-        probes.knn_probe((longer[:60], y[:60]), (longer[60:], y[60:])), right
-    )
+    a, b = (retrieval.mean_average_precision(x, y) for x in (v, longer))
+    np.testing.assert_allclose(b, a, atol=1e-3)
+    a, b = (probes.knn_probe((x[:60], y[:60]), (x[60:], y[60:])) for x in (v, longer))
+    np.testing.assert_array_equal(b, a)
 
 
 def test_probes_read_separable_blobs_and_not_noise(rng):
@@ -152,11 +136,7 @@ def test_probes_do_not_blow_up_rounding(rng):
     """A number that varies by a ten-millionth of the others must not change what is measured."""
     y = np.repeat(np.arange(5), 40)
     v = np.eye(5)[y] + rng.normal(size=(200, 5))
-    noise = 1e-7 * rng.normal(size=(200, 20))
-    longer = np.hstack([v, noise])
+    longer = np.hstack([v, 1e-7 * rng.normal(size=(200, 20))])
     parts, with_noise = ([(a[i::2], y[i::2]) for i in range(2)] for a in (v, longer))
-    plain, _ = probes.linear_probe(parts[0], parts[1], parts[1])
-    np.testing.assert_array_equal(
-        probes.linear_probe(with_noise[0], *[with_noise[1]] * 2)[0], plain
-    )
-    np.testing.assert_array_equal(probes.few_shot(*with_noise), probes.few_shot(*parts))
+    for probe in (lambda a, b: probes.linear_probe(a, b, b)[0], probes.few_shot):
+        np.testing.assert_array_equal(probe(*with_noise), probe(*parts))

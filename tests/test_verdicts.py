@@ -34,22 +34,26 @@ def test_unknown_relation():
         verdict_of(0, 1, 0.02, "<")
 
 
+def better(expect, dataset="digits"):
+    left, right = measure(0.8, dataset=dataset), measure(0.7, dataset=dataset)
+    return claim("C0", "words", left, ">", right, expect=expect)
+
+
 def test_a_changed_verdict_is_marked():
-    v = claim("C0", "words", measure(0.8), ">", measure(0.7), expect="fails")
+    v = better(expect="fails")
     assert v.verdict == "holds"
     assert v.changed
     assert "on record: FAILS" in repr(v)
-    assert not claim("C0", "words", measure(0.8), ">", measure(0.7), expect="holds").changed
+    assert not better(expect="holds").changed
 
 
 def test_a_record_does_not_bind_on_a_set_of_the_readers_choice(monkeypatch):
     monkeypatch.setattr(Verdict, "news_on", "folder:mine")
-    left, right = measure(0.8, dataset="folder:mine"), measure(0.7, dataset="folder:mine")
-    v = claim("C0", "words", left, ">", right, expect="fails")
+    v = better("fails", "folder:mine")
     assert not v.changed
     assert "on record" not in repr(v)
     assert shown(v)[0]["expected"] is None
-    assert claim("C0", "words", measure(0.8), ">", measure(0.7), expect="fails").changed
+    assert better("fails").changed
 
 
 def test_a_number_may_stand_at_the_right():
@@ -57,16 +61,11 @@ def test_a_number_may_stand_at_the_right():
 
 
 def test_a_family_has_wider_intervals_than_its_members(rng):
-    pairs = [
-        (
-            Measure.from_units("map", "digits", image=rng.normal(0.8, 0.3, 300)),
-            Measure.from_units("map", "digits", image=rng.normal(0.7, 0.3, 300)),
-        )
-        for _ in range(6)
-    ]
-    alone = [claim("C0", "x", a, ">", b) for a, b in pairs]
-    family = claims("C0", [("x", a, ">", b) for a, b in pairs])
-    for one, many in zip(alone, family, strict=True):
+    units = rng.normal([[[0.8]], [[0.7]]], 0.3, (2, 6, 300))
+    left, right = ([Measure.from_units("map", "digits", image=u) for u in side] for side in units)
+    rows = [("x", a, ">", b) for a, b in zip(left, right, strict=True)]
+    for row, many in zip(rows, claims("C0", rows), strict=True):
+        one = claim("C0", *row)
         assert many.high - many.low > one.high - one.low
 
 

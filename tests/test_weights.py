@@ -21,6 +21,11 @@ FILES = [
     "tokenizer_config.json",
     "vocab.json",
 ]
+both = pytest.mark.parametrize(
+    ("kind", "load", "fetch", "name"),
+    [("timm", load_timm, fetch_timm, NAME), ("clip", clip_files, fetch_clip, CLIP)],
+    ids=["timm", "clip"],
+)
 
 
 def cached(hub, repository, files=()):
@@ -33,6 +38,30 @@ def cached(hub, repository, files=()):
     for name in files:
         (snapshot / name).touch()
     return snapshot
+
+
+def all_but(*absent):
+    return [name for name in FILES if name not in absent]
+
+
+@pytest.fixture
+def downloads(monkeypatch, empty_cache):
+    """A hub that has what the list says, or fails by it; what was asked for comes back."""
+    has, asked = [], []
+
+    def download(name, allow_patterns, local_files_only=False):
+        if local_files_only:
+            return real(name, allow_patterns=allow_patterns, local_files_only=True)
+        asked.append(allow_patterns)
+        if isinstance(has[0], Exception):
+            raise has[0]
+        files = [file for file in has if any(fnmatch(file, p) for p in allow_patterns)]
+        return str(cached(empty_cache, name, files))
+
+    real = huggingface_hub.snapshot_download
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    monkeypatch.delenv("EMBEDLAB_OFFLINE", raising=False)
+    return has, asked
 
 
 def test_a_folder(tmp_path, no_network):
@@ -59,18 +88,23 @@ def test_a_name_in_the_cache(empty_cache):
     assert fetch_timm(NAME) == snapshot
 
 
-def test_what_is_missing_is_named(empty_cache, tmp_path, monkeypatch):
-    with pytest.raises(DataUnavailable, match=f"run `embedlab fetch timm:{NAME}`"):
-        load_timm(NAME)
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(DataUnavailable, match=r"holds no config\.json and no model\.safetensors"):
-        load_timm(tmp_path / "empty")
+@both
+def test_what_is_not_here_is_named_with_the_command_that_gets_it(
+    kind, load, fetch, name, empty_cache, monkeypatch
+):
+    with pytest.raises(DataUnavailable, match=f"run `embedlab fetch {kind}:{name}`"):
+        load(name)
     monkeypatch.setenv("EMBEDLAB_OFFLINE", "1")
     with pytest.raises(DataUnavailable, match="EMBEDLAB_OFFLINE is set"):
-        fetch_timm(NAME)
-    done = CliRunner().invoke(app, ["fetch", f"timm:{NAME}"])
+        fetch(name)
+    done = CliRunner().invoke(app, ["fetch", f"{kind}:{name}"])
     assert done.exit_code == 2
     assert "EMBEDLAB_OFFLINE is set" in done.output
+
+
+def test_a_folder_without_files_is_named(tmp_path):
+    with pytest.raises(DataUnavailable, match=r"holds no config\.json and no model\.safetensors"):
+        load_timm(tmp_path)
 
 
 class ProxyError(Exception):
@@ -78,17 +112,10 @@ class ProxyError(Exception):
 
 
 @pytest.mark.parametrize("error", [ConnectionError, RuntimeError, ProxyError])
-@pytest.mark.parametrize(("fetch", "name"), [(fetch_timm, NAME), (fetch_clip, CLIP)])
-def test_a_failed_download_says_so(fetch, name, error, empty_cache, monkeypatch):
-    monkeypatch.delenv("EMBEDLAB_OFFLINE", raising=False)
-    real = huggingface_hub.snapshot_download
-
-    def fail(*args, local_files_only=False, **kwargs):
-        if local_files_only:
-            return real(*args, local_files_only=True, **kwargs)
-        raise error("no route")
-
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", fail)
+@both
+def test_a_failed_download_says_so(kind, load, fetch, name, error, downloads):
+    has, _ = downloads
+    has.append(error("no route"))
     with pytest.raises(DataUnavailable, match=rf"cannot be downloaded \({error.__name__}\)"):
         fetch(name)
 
@@ -99,69 +126,6 @@ def test_names_that_timm_does_not_know(name, empty_cache):
         load_timm(name)
 
 
-# --- CLIP ---------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def downloads(monkeypatch, empty_cache):
-    """A hub that has what the list says; what was asked for comes back."""
-    has, asked = [], []
-
-    def download(name, allow_patterns, local_files_only=False):
-        if local_files_only:
-            return real(name, allow_patterns=allow_patterns, local_files_only=True)
-        asked.append(allow_patterns)
-        return str(
-            cached(
-                empty_cache,
-                name,
-                [file for file in has if any(fnmatch(file, p) for p in allow_patterns)],
-            )
-        )
-
-    real = huggingface_hub.snapshot_download
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
-    monkeypatch.delenv("EMBEDLAB_OFFLINE", raising=False)
-    return has, asked
-
-
-@pytest.mark.parametrize(
-    "files",
-    [
-        FILES,
-        [*(f for f in FILES if f not in ("vocab.json", "merges.txt")), "tokenizer.json"],
-        [*(f for f in FILES if f[:3] != "pre"), "processor_config.json"],
-        [*(f for f in FILES if f != "model.safetensors"), "pytorch_model.bin"],
-    ],
-    ids=["all", "one tokenizer", "one processor", "torch's format"],
-)
-def test_the_files_of_a_clip(files, empty_cache, tmp_path):
-    snapshot = cached(empty_cache, CLIP, files)
-    assert clip_files(CLIP) == fetch_clip(CLIP) == snapshot
-    assert clip_files(str(snapshot)) == snapshot
-
-
-@pytest.mark.parametrize("absent", FILES)
-def test_each_missing_file_of_a_clip_is_named(absent, empty_cache):
-    snapshot = cached(empty_cache, CLIP, [name for name in FILES if name != absent])
-    with pytest.raises(DataUnavailable, match=f"holds no .*{re.escape(absent)}") as caught:
-        clip_files(str(snapshot))
-    assert str(caught.value).count(" no ") == 1
-    with pytest.raises(DataUnavailable, match=f"embedlab fetch clip:{CLIP}`"):
-        clip_files(CLIP)
-
-
-def test_a_clip_that_is_not_here(empty_cache, monkeypatch):
-    with pytest.raises(DataUnavailable, match=f"run `embedlab fetch clip:{CLIP}`"):
-        clip_files(CLIP)
-    monkeypatch.setenv("EMBEDLAB_OFFLINE", "1")
-    with pytest.raises(DataUnavailable, match="EMBEDLAB_OFFLINE is set"):
-        fetch_clip(CLIP)
-    done = CliRunner().invoke(app, ["fetch", f"clip:{CLIP}"])
-    assert done.exit_code == 2
-    assert "EMBEDLAB_OFFLINE is set" in done.output
-
-
 @pytest.mark.parametrize("name", ["", "./no/such", "/no/such/folder", "a/b/c", "not a name"])
 def test_names_that_no_hub_has(name, empty_cache):
     for find in (clip_files, fetch_clip):
@@ -169,18 +133,45 @@ def test_names_that_no_hub_has(name, empty_cache):
             find(name)
 
 
-def test_a_clip_is_fetched_once(downloads):
+@pytest.mark.parametrize(
+    "files",
+    [
+        FILES,
+        [*all_but("vocab.json", "merges.txt"), "tokenizer.json"],
+        [*all_but("preprocessor_config.json"), "processor_config.json"],
+        [*all_but("model.safetensors"), "pytorch_model.bin"],
+    ],
+    ids=["all", "one tokenizer", "one processor", "torch's format"],
+)
+def test_the_files_of_a_clip(files, empty_cache):
+    snapshot = cached(empty_cache, CLIP, files)
+    assert clip_files(CLIP) == fetch_clip(CLIP) == snapshot
+    assert clip_files(str(snapshot)) == snapshot
+
+
+@pytest.mark.parametrize("absent", FILES)
+def test_each_missing_file_of_a_clip_is_named(absent, empty_cache):
+    snapshot = cached(empty_cache, CLIP, all_but(absent))
+    with pytest.raises(DataUnavailable, match=f"holds no .*{re.escape(absent)}") as caught:
+        clip_files(str(snapshot))
+    assert str(caught.value).count(" no ") == 1
+    with pytest.raises(DataUnavailable, match=f"embedlab fetch clip:{CLIP}`"):
+        clip_files(CLIP)
+
+
+@both
+def test_what_is_needed_is_fetched_once(kind, load, fetch, name, downloads):
     has, asked = downloads
-    has += [*FILES, "pytorch_model.bin", "flax_model.msgpack"]
-    folder = fetch_clip(CLIP)
+    has += [*FILES, "pytorch_model.bin", "flax_model.msgpack", "README.md"]
+    folder = fetch(name)
     assert sorted(path.name for path in folder.iterdir()) == FILES
-    assert fetch_clip(CLIP) == folder
+    assert fetch(name) == folder
     assert len(asked) == 1
 
 
 def test_a_clip_in_torchs_format_only_is_fetched_too(downloads):
     has, _ = downloads
-    has += [*(f for f in FILES if f != "model.safetensors"), "pytorch_model.bin"]
+    has += [*all_but("model.safetensors"), "pytorch_model.bin"]
     done = CliRunner().invoke(app, ["fetch", f"clip:{CLIP}"])
     assert done.exit_code == 0
     assert (clip_files(CLIP) / "pytorch_model.bin").is_file()
@@ -191,15 +182,6 @@ def test_a_repository_that_is_no_clip(downloads):
     has += ["config.json", "model.safetensors"]
     with pytest.raises(DataUnavailable, match=r"no preprocessor_config\.json"):
         fetch_clip(CLIP)
-
-
-def test_a_model_of_timm_is_fetched_once(downloads):
-    has, asked = downloads
-    has += ["config.json", "model.safetensors", "pytorch_model.bin", "README.md"]
-    folder = fetch_timm(NAME)
-    assert sorted(path.name for path in folder.iterdir()) == ["config.json", "model.safetensors"]
-    assert fetch_timm(NAME) == folder
-    assert len(asked) == 1
 
 
 @pytest.mark.parametrize("name", ["clip", "timm"])
