@@ -243,7 +243,7 @@ def test_without_positions_an_image_is_a_bag_of_patches(few):
     for position, same in (("none", True), ("learned", False), ("sincos", False)):
         vit = ViT(pos_embed=position, epochs=2).fit(few.train.x, few.train.y)
         for pool in ("mean", "cls"):
-            a, b = (vit.at(pool).transform(images) for images in (x, mixed))
+            a, b = (vit.at(global_pool=pool).transform(images) for images in (x, mixed))
             assert np.allclose(a, b, atol=1e-5) == same, (position, pool)
 
 
