@@ -1,7 +1,5 @@
 """Small data and small networks for the unit tests."""
 
-from __future__ import annotations
-
 import socket
 from functools import partial
 

@@ -1,6 +1,9 @@
-from __future__ import annotations
+"""What holds for every embedder; and the traditional ones, and LeNet-5."""
 
+import copy
 import pickle
+import re
+from functools import cache
 
 import numpy as np
 import pytest
@@ -10,10 +13,11 @@ from sklearn.decomposition import PCA as SklearnPCA
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
-from sklearn.pipeline import Pipeline
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from embedlab.data import captions
+from embedlab.data.labels import shuffled
 from embedlab.embedders import (
     CLIP,
     LDA,
@@ -32,8 +36,13 @@ from embedlab.embedders import (
 )
 from embedlab.embedders.base import Embedder
 from embedlab.embedders.lenet import C3_TABLE, LAYERS, LeNet5Network
+from embedlab.embedders.pretrained_clip import PretrainedCLIP
 from embedlab.embedders.shared.network import NetworkEmbedder
+from embedlab.measure.retrieval import mean_average_precision
+from embedlab.training.augment import Affine, Blur, ResizedCrop
+from embedlab.training.loop import train
 
+LENET = LeNet5(epochs=2)
 ALL = [
     Pixels(),
     Untrained(LeNet5()),
@@ -41,7 +50,7 @@ ALL = [
     LDA(),
     KernelPCA(8),
     KernelLDA(n_landmarks=100),
-    LeNet5(epochs=2),
+    LENET,
     Untrained(SimCLR()),
     Autoencoder(8, epochs=2),
     SimCLR(epochs=2),
@@ -52,11 +61,17 @@ ALL = [
     Data2Vec(epochs=2),
     CLIP(epochs=4),
 ]
-NAMES = [type(e).__name__ for e in ALL]
-NETWORKS = (NetworkEmbedder, Untrained)
-SEEDED = [e for e in ALL if isinstance(e, NETWORKS)]
+TRAINED = [e for e in ALL if isinstance(e, NetworkEmbedder)]
+SEEDED = [e for e in ALL if isinstance(e, NetworkEmbedder | Untrained)]
 LABELLED = [e for e in ALL if e.supervision == "labels"]
-each = pytest.mark.parametrize("embedder", ALL, ids=NAMES)
+NETWORKS = tuple(type(e) for e in TRAINED)
+PATCHED = (ViT, MAE, Data2Vec)
+CONTRASTIVE = (SimCLR, Triplet)
+
+
+def of(embedders):
+    """A test for each of them."""
+    return pytest.mark.parametrize("embedder", embedders, ids=lambda e: type(e).__name__)
 
 
 def told(embedder, y):
@@ -66,103 +81,162 @@ def told(embedder, y):
     return np.array([captions.one(captions.NUMBERS[label]) for label in y])
 
 
-@each
-def test_vectors_are_float32_one_an_image(embedder, few):
-    v = clone(embedder).fit(few.train.x, told(embedder, few.train.y)).transform(few.test.x)
+def fit(embedder, split):
+    return embedder.fit(split.x, told(embedder, split.y))
+
+
+@pytest.fixture(scope="module")
+def fitted(few):
+    """Gives each embedder fitted, and fits it once for all tests."""
+    return cache(lambda embedder: fit(clone(embedder), few.train))
+
+
+@of(ALL)
+def test_vectors_are_float32_one_an_image(embedder, fitted, few):
+    v = fitted(embedder).transform(few.test.x)
     assert v.dtype == np.float32
     assert v.shape[0] == len(few.test)
     assert v.ndim == 2
     assert np.isfinite(v).all()
 
 
-@each
-def test_same_seed_same_vectors_bit_for_bit(embedder, few):
-    x, y = few.train.x, told(embedder, few.train.y)
-    a, b = (clone(embedder).fit(x, y).transform(few.test.x) for _ in range(2))
-    np.testing.assert_array_equal(a, b)
-
-
-@pytest.mark.parametrize("embedder", SEEDED, ids=lambda e: type(e).__name__)
-def test_another_seed_other_vectors(embedder, few):
-    name = next(n for n in ("seed", "embedder__seed") if n in embedder.get_params())
-    x, y = few.train.x, told(embedder, few.train.y)
-    a, b = (clone(embedder).set_params(**{name: s}).fit(x, y).transform(few.test.x) for s in (0, 1))
-    assert np.abs(a - b).max() > min(0.05, a.std())  # CLIP's are small after an epoch
-
-
-@each
-def test_a_fit_leaves_torchs_generator_alone(embedder, few):
+@of(ALL)
+def test_same_seed_same_vectors_bit_for_bit(embedder, fitted, few):
+    """Whoever needs no labels is given none the second time."""
+    y = None if embedder.supervision == "none" else told(embedder, few.train.y)
     torch.manual_seed(7)
     expected = torch.rand(3)
     torch.manual_seed(7)
-    clone(embedder).fit(few.train.x, told(embedder, few.train.y))
-    assert torch.equal(torch.rand(3), expected)
+    again = clone(embedder).fit(few.train.x, y)
+    assert torch.equal(torch.rand(3), expected)  # torch's own generator is left alone
+    v = fitted(embedder).transform(few.test.x)
+    np.testing.assert_array_equal(again.transform(few.test.x), v)
 
 
-@each
+@of(SEEDED)
+def test_another_seed_other_vectors(embedder, fitted, few):
+    name = next(n for n in ("seed", "embedder__seed") if n in embedder.get_params())
+    other = fit(clone(embedder).set_params(**{name: 1}), few.train)
+    a, b = (e.transform(few.test.x) for e in (fitted(embedder), other))
+    assert np.abs(a - b).max() > min(0.05, a.std())  # CLIP's are small after an epoch
+
+
+def probed(embedder):
+    return make_pipeline(embedder, StandardScaler(), LogisticRegression(max_iter=1_000))
+
+
+@of(ALL)
 def test_scikit_learns_interface(embedder, few):
-    copy = clone(embedder)
+    copied = clone(embedder)
     flat = lambda e: {k: v for k, v in e.get_params().items() if not isinstance(v, Embedder)}  # noqa: E731
-    assert flat(copy) == flat(embedder)
-    assert not hasattr(copy, "fit_seconds_")
-    pipe = Pipeline(
-        [
-            ("embed", copy),
-            ("scale", StandardScaler()),
-            ("probe", LogisticRegression(max_iter=1_000)),
-        ]
-    )
-    pipe.fit(few.train.x, told(embedder, few.train.y))
+    assert flat(copied) == flat(embedder)
+    assert not hasattr(copied, "fit_seconds_")
+    pipe = probed(copied).fit(few.train.x, told(embedder, few.train.y))
     assert pipe.score(few.test.x, told(embedder, few.test.y)) > 0.5
-    assert copy.set_params(**copy.get_params()) is copy
+    assert copied.set_params(**copied.get_params()) is copied
 
 
 @pytest.mark.parametrize(
-    ("embedder", "grid"),
+    ("embedder", "name", "values"),
     [
-        (PCA(), {"embed__n_components": [2, 16]}),
-        (LDA(), {"embed__n_components": [2, 9]}),
-        (KernelPCA(), {"embed__n_components": [2, 16]}),
-        (KernelLDA(n_landmarks=100), {"embed__n_components": [2, 9]}),
-        (LeNet5(epochs=8), {"embed__embed_dim": [1, 84]}),
-        (Autoencoder(epochs=8), {"embed__n_components": [1, 16]}),
-        (SimCLR(epochs=4), {"embed__embed_dim": [1, 32]}),
-        (Triplet(epochs=4), {"embed__embed_dim": [1, 32]}),
-        (ViT(epochs=8), {"embed__embed_dim": [4, 64]}),
-        (MAE(epochs=8), {"embed__embed_dim": [4, 64]}),
-        (Data2Vec(epochs=8), {"embed__embed_dim": [4, 64]}),
-        (CLIP(epochs=8), {"embed__embed_dim": [1, 64]}),
+        (PCA(), "n_components", [2, 16]),
+        (LDA(), "n_components", [2, 9]),
+        (KernelPCA(), "n_components", [2, 16]),
+        (KernelLDA(n_landmarks=100), "n_components", [2, 9]),
+        (LeNet5(epochs=8), "embed_dim", [1, 84]),
+        (Autoencoder(epochs=8), "n_components", [1, 16]),
+        (SimCLR(epochs=4), "embed_dim", [1, 32]),
+        (Triplet(epochs=4), "embed_dim", [1, 32]),
+        (ViT(epochs=8), "embed_dim", [4, 64]),
+        (MAE(epochs=8), "embed_dim", [4, 64]),
+        (Data2Vec(epochs=8), "embed_dim", [4, 64]),
+        (CLIP(epochs=8), "embed_dim", [1, 64]),
     ],
     ids=lambda p: type(p).__name__ if isinstance(p, Embedder) else "",
 )
-def test_grid_search(embedder, grid, few):
-    pipe = Pipeline(
-        [
-            ("embed", embedder),
-            ("scale", StandardScaler()),
-            ("probe", LogisticRegression(max_iter=1_000)),
-        ]
-    )
-    search = GridSearchCV(pipe, grid, cv=2, error_score="raise")
+def test_grid_search(embedder, name, values, few):
+    name = f"{type(embedder).__name__.lower()}__{name}"
+    search = GridSearchCV(probed(embedder), {name: values}, cv=2, error_score="raise")
     search.fit(few.train.x, told(embedder, few.train.y))
-    (name, values) = next(iter(grid.items()))
     assert search.best_params_[name] == values[1]
 
 
-@each
-def test_pickles_when_fitted(embedder, few):
-    fitted = clone(embedder).fit(few.train.x, told(embedder, few.train.y))
-    again = pickle.loads(pickle.dumps(fitted))
-    np.testing.assert_allclose(again.transform(few.test.x), fitted.transform(few.test.x), atol=1e-4)
+@of(ALL)
+def test_pickles_when_fitted(embedder, fitted, few):
+    v = fitted(embedder).transform(few.test.x)
+    again = pickle.loads(pickle.dumps(fitted(embedder)))
+    np.testing.assert_allclose(again.transform(few.test.x), v, atol=1e-4)
 
 
-@each
-def test_transform_before_fit(embedder, few):
-    with pytest.raises(NotFittedError):
-        clone(embedder).transform(few.test.x)
+def assert_not_fitted(embedder, x):
+    asked = {
+        "transform": (x,),
+        "at": (),
+        "tokens": (x,),
+        "attention": (x,),
+        "rebuild": (x,),
+        "decode": (np.zeros((2, 8)),),
+        "embed_text": (["a two"],),
+        "zero_shot": (x, ["a two"]),
+        "class_vectors": (["a two"],),
+        "retrieve": (["a two"], x),
+    }
+    for name, args in asked.items():
+        if hasattr(embedder, name):
+            with pytest.raises(NotFittedError):
+                getattr(embedder, name)(*args)
 
 
-@each
+@of(ALL)
+def test_what_is_asked_before_fit(embedder, few):
+    assert_not_fitted(clone(embedder), few.test.x)
+
+
+@of(TRAINED)
+def test_a_fit_that_is_broken_off_leaves_nothing_that_looks_fitted(
+    embedder, fitted, few, monkeypatch
+):
+    """At the second step, of a first fit and of a second one."""
+    fits = clone(embedder), copy.copy(fitted(embedder))
+
+    def interrupted(network, loss, *args, **kwargs):
+        steps = []
+
+        def once(*batch):
+            steps.append(1)
+            if len(steps) == 2:
+                raise KeyboardInterrupt
+            return loss(*batch)
+
+        return train(network, once, *args, **kwargs)
+
+    monkeypatch.setattr("embedlab.embedders.shared.network.train", interrupted)
+    for again in fits:
+        with pytest.raises(KeyboardInterrupt):
+            fit(again, few.train)
+        assert vars(again).keys() == vars(clone(embedder)).keys()
+        assert_not_fitted(again, few.test.x)
+
+
+@of(TRAINED)
+def test_the_gpu_path_runs_on_the_cpu(embedder, few, fast_path):
+    """bf16 autocast and channels-last memory, through views, network and loss."""
+    fast = fit(clone(embedder).set_params(epochs=1), few.train)
+    assert np.isfinite(fast.loss_curve_).all()
+    v = fast.transform(few.test.x)
+    assert np.isfinite(v).all()
+    first = fit(Untrained(clone(embedder)), few.train).transform(few.test.x)
+    assert np.abs(v - first).max() > 0.01
+
+
+@of(SEEDED)
+def test_colour_images(embedder, fitted, few):
+    x = np.random.default_rng(0).random((8, 3, 32, 32), np.float32)
+    v = clone(embedder).fit(x, told(embedder, np.arange(8) % 2)).transform(x)
+    assert v.shape == (8, fitted(embedder).transform(few.test.x[:1]).shape[1])
+
+
+@of(ALL)
 @pytest.mark.parametrize(
     ("spoil", "error", "words"),
     [
@@ -176,23 +250,36 @@ def test_transform_before_fit(embedder, few):
     ],
     ids=["nan", "flat", "channels", "uint8", "text", "range", "empty"],
 )
-def test_bad_images(embedder, spoil, error, words, few):
-    x = few.train.x[:20]
+def test_bad_images(embedder, spoil, error, words, fitted, few):
+    x = spoil(few.train.x[:20])
     with pytest.raises(error, match=words):
-        clone(embedder).fit(spoil(x), told(embedder, few.train.y[: len(spoil(x))]))
-    fitted = clone(embedder).fit(few.train.x, told(embedder, few.train.y))
+        clone(embedder).fit(x, told(embedder, few.train.y[: len(x)]))
     with pytest.raises(error, match=words):
-        fitted.transform(spoil(x))
+        fitted(embedder).transform(x)
 
 
-@each
-def test_images_of_another_shape_than_in_fit(embedder, few):
-    fitted = clone(embedder).fit(few.train.x, told(embedder, few.train.y))
-    with pytest.raises(ValueError, match=r"X has images of shape \(3, 32, 32\)"):
-        fitted.transform(np.repeat(few.test.x, 3, axis=1))
+@of(ALL)
+def test_images_of_another_shape_than_in_fit(embedder, fitted, few):
+    colour, words = np.repeat(few.test.x, 3, axis=1), r"shape \(3, 32, 32\), .* fitted with"
+    for read in ("transform", "tokens", "attention"):
+        if hasattr(embedder, read):
+            with pytest.raises(ValueError, match=f"X has images of {words}"):
+                getattr(fitted(embedder), read)(colour)
 
 
-@pytest.mark.parametrize("embedder", LABELLED, ids=lambda e: type(e).__name__)
+@of(SEEDED)
+def test_networks_need_32x32(embedder, few):
+    with pytest.raises(ValueError, match="X must hold 32x32 images, got 28x28"):
+        clone(embedder).fit(few.train.x[:, :, 2:30, 2:30], told(embedder, few.train.y))
+
+
+@of([e for e in TRAINED if e.alone])
+def test_one_image_is_too_few(embedder, few):
+    with pytest.raises(ValueError, match="X holds a single image"):
+        clone(embedder).fit(few.train.x[:1], told(embedder, few.train.y[:1]))
+
+
+@of(LABELLED)
 @pytest.mark.parametrize(
     ("labels", "words"),
     [
@@ -208,17 +295,79 @@ def test_bad_labels(embedder, labels, words, few):
         clone(embedder).fit(few.train.x, labels(few.train.y))
 
 
-def test_a_failed_refit_does_not_look_fitted(few, monkeypatch):
-    lenet = LeNet5(epochs=1).fit(few.train.x, few.train.y)
+NAN, INF = float("nan"), float("inf")
+REFUSED = [  # kinds; parameters, of which the error names the first; and what else it says
+    (NETWORKS, {"epochs": 0}, ""),
+    (NETWORKS, {"batch_size": 0}, ""),
+    (NETWORKS, {"batch_size": 1.5}, ""),
+    (NETWORKS, {"batch_size": -1}, ""),
+    ((PretrainedCLIP,), {"batch_size": 0}, ""),
+    ((PretrainedCLIP,), {"batch_size": -1}, ""),
+    ((PretrainedCLIP,), {"batch_size": 2.5}, ""),
+    ((LeNet5, *CONTRASTIVE, CLIP), {"embed_dim": 0}, ""),
+    (PATCHED, {"embed_dim": 2.5}, ""),
+    ((LeNet5,), {"layer": "fc"}, ""),
+    ((Autoencoder,), {"n_components": 0}, ""),
+    ((Autoencoder,), {"noise": -0.1}, ""),
+    ((Autoencoder,), {"noise": NAN}, ""),
+    ((Autoencoder,), {"batch_size": 1}, " is too small"),
+    (CONTRASTIVE, {"batch_size": 1}, " has nothing to contrast with"),
+    (CONTRASTIVE, {"views": ()}, ""),
+    (CONTRASTIVE, {"views": "blur"}, ""),
+    (CONTRASTIVE, {"views": (Blur(), 3)}, ""),
+    (CONTRASTIVE, {"views": [Blur]}, ""),
+    (CONTRASTIVE, {"layer": "head"}, ""),
+    (CONTRASTIVE, {"layer": "projection", "projection_dim": None}, " needs a projection_dim"),
+    (CONTRASTIVE, {"projection_dim": 0}, ""),
+    *(((SimCLR,), {"temperature": t}, "") for t in (0, -0.5, NAN, INF, "low", None, True)),
+    *(((Triplet,), {"margin": margin}, "") for margin in (0, -1, 5)),
+    (PATCHED, {"patch_size": 5}, " does not divide .* use 4, 8"),
+    (PATCHED, {"patch_size": 0}, ""),
+    (PATCHED, {"num_heads": 3}, " must divide embed_dim=64"),
+    (PATCHED, {"depth": 0}, ""),
+    (PATCHED, {"global_pool": "max"}, " must be one of cls, mean"),
+    ((ViT,), {"augment": 1}, " must hold views"),
+    ((ViT,), {"pos_embed": "up"}, " must be one of learned, sincos, none"),
+    ((ViT,), {"embed_dim": 6, "num_heads": 2, "pos_embed": "sincos"}, ": sincos"),
+    ((MAE,), {"embed_dim": 6, "num_heads": 2}, ": the predictor"),
+    ((MAE,), {"patch_size": 32}, " makes one patch"),
+    *(
+        ((MAE, Data2Vec), {"mask_ratio": r}, r".* of the 16 patches .* 0\.0625 to 0\.938")
+        for r in (0, 1, 0.01, 0.99, -1, NAN, "most", None)
+    ),
+    ((Data2Vec,), {"masks": ["random"]}, " must be one of random, blocks"),
+    ((Data2Vec,), {"masks": "stripes"}, " must be one of random, blocks"),
+    ((Data2Vec,), {"top_layers": 5}, " must be at most the depth, 4"),
+    ((Data2Vec,), {"beta": 0}, ""),
+    ((Data2Vec,), {"ema_decay": 0.9}, " must be two numbers"),
+    ((Data2Vec,), {"ema_decay": (0.9, 1.5)}, " .* from 0 to 1"),
+    ((CLIP,), {"word_dim": 1.5}, ""),
+    ((CLIP,), {"depth": 0}, ""),
+    ((CLIP,), {"num_heads": 3}, " must divide word_dim=64"),
+    ((CLIP,), {"context_length": 0}, ""),
+    ((CLIP,), {"temperature": 0}, " "),
+    ((CLIP,), {"temperature": 0.005}, r" must be at least 0\.01"),
+    ((CLIP,), {"temperature": NAN}, ""),
+    ((CLIP,), {"batch_size": 1}, " has no wrong answers"),
+    ((CLIP,), {"augment": "flip"}, ""),
+]
 
-    def interrupt(*args, **kwargs):
-        raise KeyboardInterrupt
 
-    monkeypatch.setattr("embedlab.embedders.shared.network.train", interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        lenet.fit(few.train.x, few.train.y)
-    with pytest.raises(NotFittedError):
-        lenet.transform(few.test.x)
+@pytest.mark.parametrize(
+    ("embedder", "words"),
+    [
+        pytest.param(
+            kind(**params),
+            re.escape("{}={!r}".format(*next(iter(params.items())))) + words,
+            id=f"{kind.__name__}-{next(iter(params))}",
+        )
+        for kinds, params, words in REFUSED
+        for kind in kinds
+    ],
+)
+def test_bad_parameters(embedder, words, few):
+    with pytest.raises(ValueError, match=words):
+        fit(embedder, few.train)
 
 
 def test_pca_is_scikit_learns(few):
@@ -277,8 +426,8 @@ def test_c3_sees_the_maps_of_the_table_only():
         assert seen == set(row)
 
 
-def test_at_gives_each_layer_of_the_same_training(few):
-    lenet = LeNet5(epochs=1).fit(few.train.x, few.train.y)
+def test_at_gives_each_layer_of_the_same_training(fitted, few):
+    lenet = fitted(LENET)
     lengths = {layer: lenet.at(layer=layer).transform(few.test.x[:3]).shape[1] for layer in LAYERS}
     assert lengths["fc84"] == 84
     assert lengths["logits"] == lengths["softmax"] == 10
@@ -297,41 +446,15 @@ def test_predict_gives_the_labels_it_was_taught(few):
     assert (lenet.predict(few.train.x) == names[few.train.y]).mean() > 0.8
 
 
-@pytest.mark.parametrize(
-    ("kwargs", "words"),
-    [
-        ({"embed_dim": 0}, "embed_dim=0"),
-        ({"epochs": 0}, "epochs=0"),
-        ({"batch_size": 1.5}, "batch_size=1.5"),
-        ({"layer": "fc"}, "layer='fc'"),
-    ],
-)
-def test_bad_parameters(kwargs, words, few):
-    with pytest.raises(ValueError, match=words):
-        LeNet5(**kwargs).fit(few.train.x, few.train.y)
-
-
-def test_lenet_takes_views_of_the_users_own(few):
-    from embedlab.training.augment import Affine, ResizedCrop
-
-    fit = lambda augment: LeNet5(epochs=2, augment=augment).fit(few.train.x, few.train.y)  # noqa: E731
-    plain, mild, strong = (
-        fit(a).transform(few.test.x) for a in (True, [Affine()], [ResizedCrop(0.3)])
-    )
+def test_lenet_takes_views_of_the_users_own(fitted, few):
+    own = (fit(LeNet5(epochs=2, augment=[a]), few.train) for a in (Affine(), ResizedCrop(0.3)))
+    plain, mild, strong = (e.transform(few.test.x) for e in (fitted(LENET), *own))
     np.testing.assert_array_equal(plain, mild)
     assert not np.allclose(plain, strong)
 
 
-def test_lenet_needs_32x32():
-    with pytest.raises(ValueError, match="32x32"):
-        LeNet5().fit(np.zeros((4, 1, 28, 28), np.float32), [0, 1, 0, 1])
-
-
 def test_shuffled_labels_are_learned_and_do_not_help(few):
     """The control must fail: trained on nonsense, the vectors retrieve worse than pixels."""
-    from embedlab.data.labels import shuffled
-    from embedlab.measure.retrieval import mean_average_precision
-
     right = LeNet5(epochs=15).fit(few.train.x, few.train.y)
     deaf = LeNet5(epochs=15).fit(few.train.x, shuffled(few.train.y))
     value = {

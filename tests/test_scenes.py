@@ -1,6 +1,7 @@
 """Scenes are what their captions say, on the picture and not only in the labels."""
 
 from dataclasses import fields, replace
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -129,13 +130,11 @@ def test_boxes_stay_inside_and_apart(discs, boxes):
     low, high = boxes[..., :2], boxes[..., :2] + boxes[..., 2:]
     assert (low[there] >= 0).all()
     assert (high[there] <= 1 + 1e-9).all()
-    for i in range(6):
-        for j in range(i):
-            both = there[:, i] & there[:, j]
-            shared = np.minimum(high[both, i], high[both, j]) - np.maximum(
-                low[both, i], low[both, j]
-            )
-            assert (shared.min(axis=1) <= 1e-9).all()
+    for i, j in combinations(range(6), 2):
+        both = there[:, i] & there[:, j]
+        end = np.minimum(high[both, i], high[both, j])
+        start = np.maximum(low[both, i], low[both, j])
+        assert ((end - start).min(axis=1) <= 1e-9).all()
 
 
 def test_size_does_not_tell_the_number(digits, nouns, boxes):
@@ -303,8 +302,9 @@ def test_a_seed_says_what_is_in_train(digits):
 
 def test_composing_leaves_the_images_alone(digits, nouns):
     x = digits.test.x.copy()
-    x.setflags(write=False)
-    compose(Split(x, digits.test.y), nouns, 30)
+    for write in (True, False):
+        x.setflags(write=write)
+        compose(Split(x, digits.test.y), nouns, 30)
     np.testing.assert_array_equal(x, digits.test.x)
 
 
