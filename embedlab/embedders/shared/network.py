@@ -18,7 +18,7 @@ def as_views(views: View | Sequence[View], name: str) -> tuple[View, ...]:
     """One view or several as a tuple; an error that speaks of `name` for what is no view."""
     found = tuple(views) if isinstance(views, Sequence) else (views,)
     if any(isinstance(view, type) or not callable(view) for view in found):
-        raise ValueError(f"{name}={views!r} must hold views, such as embedlab.augment.Affine().")
+        raise ValueError(f"{name}={views!r} must hold views, such as Affine().")
     return found
 
 
