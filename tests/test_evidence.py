@@ -317,6 +317,8 @@ def test_killed_then_stopped_then_finished(tmp_path, results, monkeypatch):
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
+            # What a shell starts in the background ignores Ctrl-C, and so would all below it.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         try:
             until(lambda: log.exists() and len(log.read_text().split()) == 3, 240)
