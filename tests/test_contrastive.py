@@ -61,16 +61,6 @@ def test_nt_xent_at_its_ends():
     )
 
 
-def test_nt_xent_does_not_mind_lengths_order_or_which_view_is_which(views):
-    a, b = views
-    value = nt_xent(a, b, 0.3)
-    torch.testing.assert_close(nt_xent(3 * a, b / 2, 0.3), value)
-    torch.testing.assert_close(nt_xent(b, a, 0.3), value)
-    order = torch.randperm(7)
-    torch.testing.assert_close(nt_xent(a[order], b[order], 0.3), value)
-    assert nt_xent(a, b.roll(1, 0), 0.3) > value
-
-
 def test_alignment_and_uniformity(views):
     a, b = (F.normalize(v, dim=1) for v in views)
     by_hand = np.mean([np.square((x - y).numpy()).sum() for x, y in zip(a, b, strict=True)])
@@ -80,7 +70,6 @@ def test_alignment_and_uniformity(views):
     by_hand = math.log(np.mean([math.exp(-2 * (a[i] - a[j]).square().sum()) for i, j in pairs]))
     assert uniformity(a).item() == pytest.approx(by_hand, rel=1e-4)
     assert uniformity(torch.eye(3)[[0, 0, 0, 0]]) == 0
-    torch.testing.assert_close(uniformity(a), torch.pdist(a).square().mul(-2).exp().mean().log())
 
 
 # --- the triplet loss ---------------------------------------------------------------------------
