@@ -9,7 +9,7 @@ import pytest
 
 from embedlab import show_source
 from embedlab.data import captions
-from embedlab.data.scenes import compose, load_scenes
+from embedlab.data.scenes import load_scenes
 from embedlab.embedders import CLIP
 from embedlab.lessons.lesson_06.experiments import (
     evaluate_clip,
@@ -18,14 +18,6 @@ from embedlab.lessons.lesson_06.experiments import (
     withheld,
     withheld_row,
 )
-from embedlab.lessons.lesson_06b.experiments import (
-    CHECKPOINT,
-    asked,
-    draw_captions,
-    drawing_accuracy,
-    load_drawing,
-)
-from embedlab.lessons.lesson_06b.judges import QUESTIONS, train_classifier
 from embedlab.show.plots import show
 from tests.test_pretrained_clip import save_tiny
 
@@ -94,42 +86,3 @@ def test_the_cells_on_a_real_clip(digits, empty_cache, monkeypatch, capsys):
     said = capsys.readouterr().out
     assert "photographs with their own caption" in said
     assert "one to four cats, counted as" in said
-
-
-@pytest.mark.parametrize("kind", list(QUESTIONS))
-def test_a_judge_is_asked_what_a_scene_shows(kind, digits, scenes):
-    some = compose(digits.test, scenes.nouns, 200, kinds=(kind,), seed=3)
-    answer = QUESTIONS[kind](some)
-    assert len(answer) == 200
-    if kind == "two":
-        tens, ones = divmod(answer, 10)
-        assert (tens < ones).all()
-        assert ({*map(tuple, some.objects[:, :2])} & {(9, 1), (1, 9)}) <= {(9, 1), (1, 9)}
-    else:
-        assert answer.max() == (9 if kind == "one" else 4)
-
-
-def test_a_judge_tells_real_pictures_from_others(digits, scenes):
-    who = train_classifier(digits, n=2_000, epochs=3)
-    assert 0.5 < who.ceiling.value < 1
-    part = asked(scenes, "one", 80)
-    assert who.right(part.x, part.y).value > 0.5
-    assert who.right(part.x, (part.y + 1) % 10).value < 0.3
-    noise = np.random.default_rng(0).random((80, 1, 32, 32), dtype=np.float32)
-    assert who.right(noise, part.y).value < 0.4
-
-
-def test_the_stored_painter_draws_what_is_asked(digits):
-    clip, prior, painter = load_drawing(CHECKPOINT)
-    who = train_classifier(digits, n=2_000, epochs=3)
-    said = ["a seven", "three fours"]
-    x = draw_captions(clip, prior, painter, said)
-    assert x.shape == (2, 1, 32, 32)
-    assert 0 <= x.min() < x.max() <= 1
-    np.testing.assert_array_equal(x, draw_captions(clip, prior, painter, said))
-    assert drawing_accuracy(who, clip, prior, painter, digits).value > 0.5
-    assert drawing_accuracy(who, clip, prior, painter, digits, guidance=0).value < 0.3
-
-
-def test_the_checkpoint_is_small():
-    assert CHECKPOINT.stat().st_size <= 2_000_000
