@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from sklearn.exceptions import NotFittedError
 
 from embedlab.embedders import SimCLR, Triplet
 from embedlab.embedders.shared.contrastive import (
@@ -19,7 +18,6 @@ from embedlab.embedders.shared.contrastive import (
 from embedlab.embedders.simclr import nt_xent
 from embedlab.embedders.triplet import triplet_loss
 from embedlab.training.augment import Affine, Flip, ResizedCrop
-from embedlab.training.loop import TrainingDiverged
 
 both = pytest.mark.parametrize("embedder", [SimCLR, Triplet], ids=lambda e: e.__name__)
 
@@ -186,19 +184,3 @@ def test_the_views_reach_the_encoder(few):
 def test_views_that_lose_images(embedder, few):
     with pytest.raises(ValueError, match="views made 254 images of 256"):
         embedder(views=[lambda x, generator: x[:-2]]).fit(few.train.x)
-
-
-def test_a_loss_that_is_not_a_number_stops_with_its_step(few, monkeypatch):
-    """Step 6: the third of the second epoch of three."""
-    steps = []
-
-    def loss(self, a, b):
-        steps.append(1)
-        return nt_xent(a, b, 0.5) * (float("nan") if len(steps) == 6 else 1.0)
-
-    monkeypatch.setattr(SimCLR, "_loss", loss)
-    simclr = SimCLR(epochs=4, batch_size=64)
-    with pytest.raises(TrainingDiverged, match=r"became nan at step 6, learning rate 0\.\d+"):
-        simclr.fit(few.train.x)
-    with pytest.raises(NotFittedError):
-        simclr.transform(few.test.x)
