@@ -1,8 +1,8 @@
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
+from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from embedlab.embedders import PCA, Autoencoder
@@ -12,7 +12,7 @@ from embedlab.lessons.lesson_03.reconstruction import reconstruction_error
 
 @pytest.fixture(scope="module")
 def fitted(few):
-    return Autoencoder(8, epochs=60, seed=0).fit(few.train.x)
+    return Autoencoder(8, epochs=60).fit(few.train.x)
 
 
 def test_shapes(fitted, few):
@@ -33,58 +33,29 @@ def test_training_rebuilds_better_than_the_mean_image_by_far(fitted, few):
 
 
 def test_decode_is_the_way_back(fitted, few):
-    vectors = fitted.transform(few.test.x[:5])
-    np.testing.assert_allclose(
-        fitted.decode(vectors), fitted.reconstruct(few.test.x[:5]), atol=1e-6
-    )
-    np.testing.assert_allclose(fitted.decode(vectors.tolist()), fitted.decode(vectors), atol=1e-6)
+    vectors, rebuilt = fitted.transform(few.test.x[:5]), fitted.reconstruct(few.test.x[:5])
+    for given in (vectors, vectors.tolist()):
+        np.testing.assert_allclose(fitted.decode(given), rebuilt, atol=1e-6)
 
 
 def test_noise_is_on_the_input_only(few, monkeypatch):
     """The target of the loss stays clean: it has as many black pixels as the images."""
-    import embedlab.embedders.autoencoder as module
-
     seen = []
-    real = module.F.binary_cross_entropy_with_logits
+    real = F.binary_cross_entropy_with_logits
 
     def watched(logits, target):
         seen.append(target)
         return real(logits, target)
 
-    monkeypatch.setattr(module.F, "binary_cross_entropy_with_logits", watched)
-    Autoencoder(4, noise=0.5, epochs=1, batch_size=100).fit(few.train.x)
+    monkeypatch.setattr(F, "binary_cross_entropy_with_logits", watched)
+    noisy = Autoencoder(4, noise=0.5, epochs=1, batch_size=100).fit(few.train.x)
     target = torch.cat(seen)
     assert target.min() >= 0
     assert target.max() <= 1
     black = (few.train.x == 0).mean()
     assert (target == 0).float().mean().item() == pytest.approx(black, abs=0.05)
-
-
-def test_noise_changes_what_is_learned(few):
-    a, b = (Autoencoder(4, noise=n, epochs=1).fit(few.train.x) for n in (0, 0.3))
-    assert not np.allclose(a.transform(few.test.x), b.transform(few.test.x))
-
-
-@pytest.mark.parametrize(
-    ("kwargs", "words"),
-    [
-        ({"n_components": 0}, "n_components=0"),
-        ({"noise": -0.1}, r"noise=-0\.1"),
-        ({"noise": float("nan")}, "noise=nan"),
-        ({"batch_size": 1}, "batch_size=1 is too small"),
-        ({"epochs": 0}, "epochs=0"),
-    ],
-)
-def test_bad_parameters(kwargs, words, few):
-    with pytest.raises(ValueError, match=words):
-        Autoencoder(**kwargs).fit(few.train.x)
-
-
-def test_bad_images(few):
-    with pytest.raises(ValueError, match="X must hold 32x32 images"):
-        Autoencoder().fit(few.train.x[:, :, 2:30, 2:30])
-    with pytest.raises(ValueError, match="X holds a single image"):
-        Autoencoder().fit(few.train.x[:1])
+    clean = clone(noisy).set_params(noise=0).fit(few.train.x)
+    assert not np.allclose(clean.transform(few.test.x), noisy.transform(few.test.x))
 
 
 def test_bad_vectors(fitted):
@@ -93,30 +64,7 @@ def test_bad_vectors(fitted):
     with pytest.raises(ValueError, match="vectors contains NaN"):
         fitted.decode(np.full((2, 8), np.nan))
     with pytest.raises(NotFittedError):
-        Autoencoder().decode(np.zeros((2, 32)))
-    with pytest.raises(NotFittedError):
         Autoencoder().reconstruct(np.zeros((2, 1, 32, 32), np.float32))
-
-
-def test_an_interrupted_fit_is_not_fitted(few, monkeypatch):
-    autoencoder = Autoencoder(4, epochs=1).fit(few.train.x)
-    calls = []
-
-    def interrupting(self, x):
-        calls.append(1)
-        if len(calls) > 3:
-            raise KeyboardInterrupt
-        return self.decoder(self.encoder(x))
-
-    monkeypatch.setattr(AutoencoderNetwork, "forward", interrupting)
-    with pytest.raises(KeyboardInterrupt):
-        autoencoder.set_params(epochs=9).fit(few.train.x)
-    with pytest.raises(NotFittedError):
-        autoencoder.reconstruct(few.test.x)
-
-
-def test_the_gpu_path_runs_on_the_cpu(few, fast_path):
-    assert np.isfinite(Autoencoder(4, epochs=1).fit(few.train.x).transform(few.test.x)).all()
 
 
 # --- the error ------------------------------------------------------------------------------------

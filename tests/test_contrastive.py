@@ -1,28 +1,23 @@
 """SimCLR, the triplet loss, and what they share."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from sklearn.exceptions import NotFittedError
 
-from embedlab.embedders import SimCLR, Triplet, Untrained
+from embedlab.embedders import SimCLR, Triplet
 from embedlab.embedders.shared.contrastive import (
     COLOR_VIEWS,
     GRAY_VIEWS,
-    Contrastive,
     alignment,
     default_views,
     uniformity,
 )
 from embedlab.embedders.simclr import nt_xent
 from embedlab.embedders.triplet import triplet_loss
-from embedlab.training.augment import Affine, Blur, Flip, ResizedCrop
-from embedlab.training.loop import TrainingDiverged
+from embedlab.training.augment import Affine, Flip, ResizedCrop
 
 both = pytest.mark.parametrize("embedder", [SimCLR, Triplet], ids=lambda e: e.__name__)
 
@@ -32,6 +27,11 @@ def views():
     generator = torch.Generator().manual_seed(0)
     a = torch.randn(7, 5, generator=generator)
     return a, a + 0.5 * torch.randn(7, 5, generator=generator)
+
+
+@pytest.fixture(scope="module")
+def fitted(few):
+    return SimCLR(epochs=1, projection_dim=24).fit(few.train.x)
 
 
 # --- NT-Xent ----------------------------------------------------------------------------------
@@ -59,16 +59,6 @@ def test_nt_xent_at_its_ends():
     )
 
 
-def test_nt_xent_does_not_mind_lengths_order_or_which_view_is_which(views):
-    a, b = views
-    value = nt_xent(a, b, 0.3)
-    torch.testing.assert_close(nt_xent(3 * a, b / 2, 0.3), value)
-    torch.testing.assert_close(nt_xent(b, a, 0.3), value)
-    order = torch.randperm(7)
-    torch.testing.assert_close(nt_xent(a[order], b[order], 0.3), value)
-    assert nt_xent(a, b.roll(1, 0), 0.3) > value
-
-
 def test_alignment_and_uniformity(views):
     a, b = (F.normalize(v, dim=1) for v in views)
     by_hand = np.mean([np.square((x - y).numpy()).sum() for x, y in zip(a, b, strict=True)])
@@ -78,7 +68,6 @@ def test_alignment_and_uniformity(views):
     by_hand = math.log(np.mean([math.exp(-2 * (a[i] - a[j]).square().sum()) for i, j in pairs]))
     assert uniformity(a).item() == pytest.approx(by_hand, rel=1e-4)
     assert uniformity(torch.eye(3)[[0, 0, 0, 0]]) == 0
-    torch.testing.assert_close(uniformity(a), torch.pdist(a).square().mul(-2).exp().mean().log())
 
 
 # --- the triplet loss ---------------------------------------------------------------------------
@@ -126,16 +115,14 @@ def test_a_step_downhill_brings_partners_together(loss, views):
 # --- the embedders ------------------------------------------------------------------------------
 
 
-def test_layers_of_one_training(few):
-    simclr = SimCLR(epochs=1, projection_dim=24).fit(few.train.x)
-    assert simclr.transform(few.test.x).shape == (len(few.test), 128)
-    projected = simclr.at(layer="projection").transform(few.test.x)
+def test_layers_of_one_training(fitted, few):
+    vectors = fitted.transform(few.test.x)
+    assert vectors.shape == (len(few.test), 128)
+    projection = fitted.at(layer="projection")
+    projected = projection.transform(few.test.x)
     assert projected.shape == (len(few.test), 24)
-    np.testing.assert_array_equal(
-        simclr.at(layer="projection").at(layer="encoder").transform(few.test.x),
-        simclr.transform(few.test.x),
-    )
-    assert simclr.layer == "encoder"
+    np.testing.assert_array_equal(projection.at(layer="encoder").transform(few.test.x), vectors)
+    assert fitted.layer == "encoder"
     direct = SimCLR(epochs=1, projection_dim=24, layer="projection").fit(few.train.x)
     np.testing.assert_array_equal(direct.transform(few.test.x), projected)
 
@@ -173,139 +160,27 @@ def test_training_aligns_views_and_watches_itself(embedder, few):
     assert fitted.uniformity_curve_[-1] < -1
 
 
-@both
-def test_needs_no_labels(embedder, few):
-    a = embedder(epochs=1).fit(few.train.x).transform(few.test.x)
-    b = embedder(epochs=1).fit(few.train.x, few.train.y[::-1].copy()).transform(few.test.x)
-    np.testing.assert_array_equal(a, b)
-    assert embedder.supervision == "none"
-
-
 def test_default_views_by_channels():
     assert default_views(1) == GRAY_VIEWS
     assert default_views(3) == COLOR_VIEWS
 
 
-@both
-def test_colour_images(embedder):
-    x = np.random.default_rng(0).random((8, 3, 32, 32), np.float32)
-    assert embedder(epochs=1).fit(x).transform(x).shape == (8, 128)
-
-
-@both
-@pytest.mark.parametrize(
-    ("kwargs", "words"),
-    [
-        ({"batch_size": 1}, "batch_size=1 has nothing to contrast with"),
-        ({"batch_size": 0}, "batch_size=0"),
-        ({"views": ()}, r"views=\(\)"),
-        ({"views": "blur"}, "views='blur'"),
-        ({"views": (Blur(), 3)}, "views="),
-        ({"views": [Blur]}, "views="),
-        ({"views": [lambda x, generator: x[:-2]]}, "views made 254 images of 256"),
-        ({"layer": "head"}, "layer='head'"),
-        ({"layer": "projection", "projection_dim": None}, "needs a projection_dim"),
-        ({"projection_dim": 0}, "projection_dim=0"),
-        ({"embed_dim": 0}, "embed_dim=0"),
-        ({"epochs": 0}, "epochs=0"),
-    ],
-    ids=lambda p: next(iter(p)) if isinstance(p, dict) else "",
-)
-def test_bad_parameters(embedder, kwargs, words, few):
-    with pytest.raises(ValueError, match=words):
-        embedder(**kwargs).fit(few.train.x)
-
-
-@pytest.mark.parametrize("temperature", [0, -0.5, float("nan"), float("inf"), "low", None, True])
-def test_bad_temperature(temperature, few):
-    with pytest.raises(ValueError, match="temperature="):
-        SimCLR(temperature=temperature).fit(few.train.x)
-
-
-@pytest.mark.parametrize("margin", [0, -1, 5])
-def test_bad_margin(margin, few):
-    with pytest.raises(ValueError, match="margin="):
-        Triplet(margin=margin).fit(few.train.x)
-
-
-@both
-def test_bad_images(embedder, few):
-    with pytest.raises(ValueError, match="X holds a single image"):
-        embedder().fit(few.train.x[:1])
-    with pytest.raises(ValueError, match="X must hold 32x32 images, got 28x28"):
-        embedder().fit(few.train.x[:, :, 2:30, 2:30])
-
-
 def test_one_view_need_not_be_in_a_list(few):
-    a = SimCLR(epochs=1, views=Flip()).fit(few.train.x).transform(few.test.x)
-    b = SimCLR(epochs=1, views=[Flip()]).fit(few.train.x).transform(few.test.x)
-    np.testing.assert_array_equal(a, b)
+    a, b = (SimCLR(epochs=1, views=v).fit(few.train.x).loss_curve_ for v in (Flip(), [Flip()]))
+    assert a == b
 
 
 def test_the_views_reach_the_encoder(few):
     """With views that change nothing both views are one image, and alignment is perfect."""
-    simclr = SimCLR(epochs=1, views=[Affine(0, 0, 0, 0)]).fit(few.train.x)
-    assert simclr.alignment_curve_[0] < 1e-6
-    simclr = SimCLR(epochs=1, views=[ResizedCrop(0.3)]).fit(few.train.x)
-    assert simclr.alignment_curve_[0] > 0.1
+    same, apart = (
+        SimCLR(epochs=1, views=[view]).fit(few.train.x).alignment_curve_[0]
+        for view in (Affine(0, 0, 0, 0), ResizedCrop(0.3))
+    )
+    assert same < 1e-6
+    assert apart > 0.1
 
 
 @both
-def test_an_interrupted_fit_is_not_fitted(embedder, few):
-    """Ctrl-C in the middle of the training, of a first fit and of a second one."""
-    calls = []
-
-    def interrupting(x, generator):
-        calls.append(1)
-        if len(calls) > 2:
-            raise KeyboardInterrupt
-        return x
-
-    for fitted in (embedder(), embedder(epochs=1).fit(few.train.x)):
-        calls.clear()
-        fitted.set_params(views=[interrupting], epochs=5, batch_size=64)
-        with pytest.raises(KeyboardInterrupt):
-            fitted.fit(few.train.x)
-        assert len(calls) == 3
-        with pytest.raises(NotFittedError):
-            fitted.transform(few.test.x)
-        with pytest.raises(NotFittedError):
-            fitted.at(layer="encoder")
-        assert not [name for name in vars(fitted) if name.endswith("_")]
-
-
-def test_a_loss_that_is_not_a_number_stops_with_its_step(few, monkeypatch):
-    """Step 6: the third of the second epoch of three."""
-    steps = []
-
-    def loss(self, a, b):
-        steps.append(1)
-        return nt_xent(a, b, 0.5) * (float("nan") if len(steps) == 6 else 1.0)
-
-    monkeypatch.setattr(SimCLR, "_loss", loss)
-    simclr = SimCLR(epochs=4, batch_size=64)
-    with pytest.raises(TrainingDiverged, match=r"became nan at step 6, learning rate 0\.\d+"):
-        simclr.fit(few.train.x)
-    with pytest.raises(NotFittedError):
-        simclr.transform(few.test.x)
-
-
-def test_the_shared_base_asks_for_a_loss():
-    with pytest.raises(NotImplementedError):
-        Contrastive()._loss(None, None)
-
-
-def test_the_control_is_untrained_and_seeded(few):
-    a, b = (Untrained(SimCLR(seed=s)).fit(few.train.x).transform(few.test.x) for s in (0, 1))
-    assert a.shape == (len(few.test), 128)
-    assert not np.allclose(a, b)
-    with pytest.raises(ValueError, match="32x32"):
-        Untrained(SimCLR()).fit(few.train.x[:, :, 2:30, 2:30])
-
-
-def test_the_gpu_path_runs_on_the_cpu(few, fast_path):
-    """bf16 autocast and channels-last through views, encoder, head and loss."""
-    for embedder in (SimCLR(epochs=1), Triplet(epochs=1)):
-        fitted = embedder.fit(few.train.x)
-        assert np.isfinite(fitted.transform(few.test.x)).all()
-        assert np.isfinite(fitted.loss_curve_).all()
+def test_views_that_lose_images(embedder, few):
+    with pytest.raises(ValueError, match="views made 254 images of 256"):
+        embedder(views=[lambda x, generator: x[:-2]]).fit(few.train.x)

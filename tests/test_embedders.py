@@ -91,6 +91,11 @@ def fitted(few):
     return cache(lambda embedder: fit(clone(embedder), few.train))
 
 
+def test_who_is_told_what():
+    assert {type(e) for e in LABELLED} == {LDA, KernelLDA, LeNet5, ViT}
+    assert {type(e) for e in ALL if e.supervision == "captions"} == {CLIP}
+
+
 @of(ALL)
 def test_vectors_are_float32_one_an_image(embedder, fitted, few):
     v = fitted(embedder).transform(few.test.x)

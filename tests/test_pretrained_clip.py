@@ -1,7 +1,6 @@
 """A CLIP of others, tiny and with random weights, answers here as it does in transformers."""
 
-from __future__ import annotations
-
+import copy
 import json
 import pickle
 import shutil
@@ -30,10 +29,8 @@ def save_tiny(folder: Path, longest: int = LONGEST) -> None:
     folder.mkdir(parents=True)
     letters = string.ascii_lowercase
     tokens = [*letters, *(f"{c}</w>" for c in letters), "<|startoftext|>", "<|endoftext|>"]
-    ids = {token: i for i, token in enumerate(tokens)}
-    (folder / "vocab.json").write_text(json.dumps(ids), encoding="utf-8")
+    ids = {token: i for i, token in enumerate([*tokens, "ca", "cat</w>"])}
     (folder / "merges.txt").write_text("#version: 0.2\nc a\nca t</w>\n", encoding="utf-8")
-    ids = {**ids, "ca": len(ids), "cat</w>": len(ids) + 1}
     (folder / "vocab.json").write_text(json.dumps(ids), encoding="utf-8")
     tokenizer = CLIPTokenizer.from_pretrained(folder, model_max_length=longest)
     pixels = CLIPImageProcessor(size={"shortest_edge": 24}, crop_size={"height": 24, "width": 24})
@@ -74,8 +71,8 @@ def theirs(folder):
     return CLIPModel.from_pretrained(folder).eval(), CLIPProcessor.from_pretrained(folder)
 
 
-@pytest.fixture
-def clip(folder, no_network):
+@pytest.fixture(scope="module")
+def clip(folder):
     return CLIP.from_pretrained(folder)
 
 
@@ -107,22 +104,15 @@ def test_answers_are_those_of_transformers(channels, shape, clip, theirs):
     np.testing.assert_allclose(t, out.text_embeds, atol=1e-5)
     odds = clip.zero_shot(x, TEXTS)
     np.testing.assert_allclose(odds, out.logits_per_image.softmax(dim=1), atol=1e-4)
-    np.testing.assert_allclose(odds.sum(axis=1), 1, atol=1e-5)
+    assert clip.scale_ == pytest.approx(theirs[0].logit_scale.exp().item(), rel=1e-6)
     assert np.ptp(odds, axis=0).max() > 0.01  # images and texts do differ
     assert np.abs(t[0] - t[1]).max() > 0.1
 
 
-def test_the_scale_is_the_models(clip, theirs):
-    assert clip.scale_ == pytest.approx(theirs[0].logit_scale.exp().item(), rel=1e-6)
-
-
-def test_vectors_before_they_get_their_length(clip, theirs):
-    x = images(3)
-    v = clip.transform(x)
-    length = np.linalg.norm(v, axis=1, keepdims=True)
-    assert np.abs(length - 1).max() > 0.1
-    np.testing.assert_allclose(clip.embed_images(x), v / length, atol=1e-6)
-    np.testing.assert_array_equal(clone(clip).fit_transform(x), v)
+def test_vectors_before_they_get_their_length(clip):
+    v = clip.transform(images(3))
+    assert np.abs(np.linalg.norm(v, axis=1) - 1).max() > 0.1
+    np.testing.assert_array_equal(clone(clip).fit_transform(images(3)), v)
 
 
 def test_batches_and_neighbours_change_nothing(clip, folder):
@@ -132,17 +122,6 @@ def test_batches_and_neighbours_change_nothing(clip, folder):
     np.testing.assert_allclose(few.embed_text(TEXTS), clip.embed_text(TEXTS), atol=1e-5)
     alone = np.concatenate([clip.embed_text([text]) for text in TEXTS])
     np.testing.assert_allclose(alone, clip.embed_text(TEXTS), atol=1e-5)
-
-
-def test_the_shared_methods(clip):
-    x = images(3)
-    found = clip.retrieve(TEXTS, x, k=2)
-    cosine = clip.embed_text(TEXTS) @ clip.embed_images(x).T
-    np.testing.assert_array_equal(found[:, 0], cosine.argmax(axis=1))
-    np.testing.assert_array_equal(clip.retrieve(x, x, k=1)[:, 0], np.arange(5))
-    mean = clip.embed_text(TEXTS[:2]).mean(axis=0)
-    vector = clip.class_vectors([TEXTS[:2], TEXTS[2]])[0]
-    np.testing.assert_allclose(vector, mean / np.linalg.norm(mean), atol=1e-5)
 
 
 def test_loading_and_embedding_warn_of_nothing(folder, no_network):
@@ -203,33 +182,13 @@ def test_half_precision_weights_are_computed_in_full(folder, tmp_path, clip):
 # --- what is refused ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("names", "words"),
-    [
-        (["config.json"], r"holds no config\.json\.$"),
-        (["model.safetensors"], r"holds no model\.safetensors or pytorch_model\.bin\.$"),
-        (["tokenizer_config.json"], r"holds no tokenizer_config\.json\.$"),
-        (["tokenizer.json", "vocab.json"], r"holds no tokenizer\.json or vocab\.json\.$"),
-        (
-            ["config.json", "preprocessor_config.json", "processor_config.json"],
-            r"no config\.json and no preprocessor_config\.json or processor_config\.json\.$",
-        ),
-    ],
-    ids=["config", "weights", "tokenizer", "vocabulary", "two"],
-)
-def test_missing_files_are_named(names, words, folder, tmp_path, no_network):
+def test_missing_files_are_named(folder, tmp_path):
     other = shutil.copytree(folder, tmp_path / "other")
-    for name in names:
+    for name in ("config.json", "preprocessor_config.json", "processor_config.json"):
         (other / name).unlink()
+    words = r"no config\.json and no preprocessor_config\.json or processor_config\.json\.$"
     with pytest.raises(DataUnavailable, match=words):
         CLIP.from_pretrained(other)
-
-
-def test_a_name_that_is_not_here(empty_cache):
-    with pytest.raises(DataUnavailable, match=f"`embedlab fetch clip:{NAME}`"):
-        CLIP.from_pretrained(NAME)
-    with pytest.raises(ValueError, match="neither a folder nor a name"):
-        CLIP.from_pretrained("./no/such/folder")
 
 
 def test_a_text_that_is_too_long(clip, theirs):
@@ -242,63 +201,27 @@ def test_a_text_that_is_too_long(clip, theirs):
         clip.zero_shot(images(3), [["cat", fits + "a"]])
 
 
-@pytest.mark.parametrize(
-    ("x", "error", "words"),
-    [
-        (images(3)[:0], ValueError, "minimum of 1"),
-        (images(3)[0], ValueError, "X must have shape"),
-        (images(3) * 255, ValueError, "X must lie in"),
-        ((images(3) * 255).astype(np.uint8), TypeError, "X must hold floats"),
-        (np.full((1, 3, 32, 32), np.nan), ValueError, "X contains NaN"),
-        (np.zeros((1, 2, 32, 32)), ValueError, "X must have shape"),
-    ],
-    ids=["empty", "one", "range", "uint8", "nan", "channels"],
-)
-def test_bad_images(x, error, words, clip):
-    with pytest.raises(error, match=words):
-        clip.transform(x)
-
-
-def test_bad_texts(clip):
-    with pytest.raises(TypeError, match="texts must be a list of texts"):
-        clip.embed_text("a cat")
-    with pytest.raises(TypeError, match="prompts must be a list of texts"):
-        clip.zero_shot(images(3), "a cat")
-    with pytest.raises(ValueError, match="prompts is empty"):
-        clip.zero_shot(images(3), [])
-    with pytest.raises(ValueError, match="k=4 is more than the 3"):
-        clip.retrieve(images(3), TEXTS, k=4)
-
-
-@pytest.mark.parametrize("batch_size", [0, -1, 2.5])
-def test_bad_batch_size(batch_size, folder):
-    with pytest.raises(ValueError, match=f"batch_size={batch_size}"):
-        PretrainedCLIP(str(folder), batch_size=batch_size).fit()
-
-
 # --- scikit-learn's interface -------------------------------------------------------------------
 
 
 def test_clone_fit_and_pickle(clip, folder, no_network):
-    copy = clone(clip)
-    assert copy.get_params() == {"model": str(folder), "batch_size": 32}
+    again = clone(clip)
+    assert again.get_params() == {"model": str(folder), "batch_size": 32}
     x = images(3)
-    for ask in (
-        copy.transform,
-        lambda x: copy.zero_shot(x, TEXTS),
-        lambda x: copy.embed_text(["a"]),
-    ):
-        with pytest.raises(NotFittedError):
-            ask(x)
+    with pytest.raises(NotFittedError):
+        again.transform(x)
+    with pytest.raises(NotFittedError):
+        again.embed_text(["a"])
     odds = clip.zero_shot(x, TEXTS)
-    np.testing.assert_array_equal(copy.fit().zero_shot(x, TEXTS), odds)
+    np.testing.assert_array_equal(again.fit().zero_shot(x, TEXTS), odds)
     again = pickle.loads(pickle.dumps(clip))
     np.testing.assert_allclose(again.zero_shot(x, TEXTS), odds, atol=1e-5)
     assert not clip.network_.training
 
 
 def test_a_failed_refit_does_not_look_fitted(clip, empty_cache):
+    again = copy.copy(clip).set_params(model=NAME)
     with pytest.raises(DataUnavailable):
-        clip.set_params(model=NAME).fit()
+        again.fit()
     with pytest.raises(NotFittedError):
-        clip.embed_text(["a"])
+        again.embed_text(["a"])

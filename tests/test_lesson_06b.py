@@ -1,3 +1,5 @@
+"""Flow matching, the painter and the prior, the file they lie in, and what lesson 06b measures."""
+
 import copy
 
 import numpy as np
@@ -7,14 +9,123 @@ from safetensors.torch import load_file, save_file
 from sklearn.base import clone
 
 from embedlab.data.download import DataUnavailable
+from embedlab.data.scenes import compose, load_scenes
 from embedlab.embedders import CLIP
 from embedlab.lessons.lesson_06b import checkpoint, drawing
 from embedlab.lessons.lesson_06b.checkpoint import load_drawing, save_drawing
 from embedlab.lessons.lesson_06b.drawing import Painter, Prior
+from embedlab.lessons.lesson_06b.experiments import (
+    CHECKPOINT,
+    asked,
+    draw_captions,
+    drawing_accuracy,
+)
+from embedlab.lessons.lesson_06b.flow import flow_loss, sample
+from embedlab.lessons.lesson_06b.judges import QUESTIONS, train_classifier
 from embedlab.search.exact import normalize
 from embedlab.training.augment import Affine
+from embedlab.training.draws import normal
 
 SMALL = dict(width=8, batch_size=16, epochs=25, lr=1e-2)
+
+# --- flow matching ------------------------------------------------------------------------------
+
+
+def seed(n: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(n)
+
+
+def to_point(point: torch.Tensor):
+    """The exact velocity where every x is the same point: (point - x_t) / (1 - t)."""
+
+    def velocity(x, t, condition):
+        return (point - x) / (1 - t).reshape(-1, *[1] * (x.ndim - 1))
+
+    return velocity
+
+
+@pytest.mark.parametrize("shape", [(5,), (2, 4, 4)])
+def test_the_exact_velocity_has_no_loss_and_another_has(shape):
+    point = torch.randn(shape, generator=seed(1))
+    x, condition = point.expand(64, *shape), torch.ones(64, 3)
+    assert flow_loss(to_point(point), x, condition, seed()) < 1e-4
+    assert flow_loss(to_point(point + 1), x, condition, seed()) > 0.5
+
+
+def test_the_way_starts_at_noise_and_ends_at_x():
+    seen = {}
+
+    def watch(x_t, t, condition):
+        seen.update(x=x_t, t=t)
+        return torch.zeros_like(x_t)
+
+    x = torch.full((4_000, 3), 7.0)
+    loss = flow_loss(watch, x, torch.ones(4_000, 1), seed())
+    late, early = seen["t"] > 0.99, seen["t"] < 0.05
+    assert seen["x"][late].mean() == pytest.approx(7, abs=0.2)
+    assert seen["x"][early].mean() == pytest.approx(0.175, abs=0.2)
+    assert seen["x"][early].std() == pytest.approx(1, abs=0.2)
+    # Of no velocity at all the error is that of x - noise: 7 ** 2 + 1.
+    assert loss == pytest.approx(50, abs=1)
+    assert seen["t"].mean() == pytest.approx(0.5, abs=0.05)
+
+
+@pytest.mark.parametrize("drop", [0.0, 0.3, 1.0])
+def test_so_many_conditions_are_dropped_and_the_others_left(drop):
+    seen = []
+
+    def watch(x_t, t, condition):
+        seen.append(condition)
+        return x_t
+
+    given = torch.randn(2_000, 4, generator=seed(2))
+    flow_loss(watch, torch.zeros(2_000, 3), given, seed(), drop=drop)
+    dropped = (seen[0] == 0).all(dim=1)
+    assert dropped.float().mean() == pytest.approx(drop, abs=0.03)
+    assert torch.equal(seen[0][~dropped], given[~dropped])
+
+
+@pytest.mark.parametrize("shape", [(5,), (1, 4, 4)])
+@pytest.mark.parametrize("steps", [1, 7])
+def test_sampling_arrives_at_the_point(shape, steps):
+    """The ways to one point are straight: however few the steps, and never asked at t = 1."""
+    point = torch.randn(shape, generator=seed(1))
+    made = sample(to_point(point), torch.ones(6, 3), shape, steps, 1.0, seed())
+    assert torch.allclose(made, point.expand(6, *shape), atol=1e-4)
+
+
+def test_a_step_goes_by_what_is_half_a_step_ahead():
+    """For dx/dt = 2t that is exact, where the velocity at the beginning falls short."""
+    made = sample(lambda x, t, c: 2 * t[:, None].expand_as(x), torch.ones(3, 1), (2,), 4, 1, seed())
+    noise = normal((3, 2), seed())
+    assert torch.allclose(made, noise + 1, atol=1e-5)
+
+
+def test_the_look_ahead_starts_from_x():
+    """For dx/dt = x, with one step from x: x (1 + 1 + 1/2)."""
+    made = sample(lambda x, t, c: x, torch.ones(3, 1), (2,), 1, 1, seed())
+    assert torch.allclose(made, 2.5 * normal((3, 2), seed()), atol=1e-5)
+
+
+@pytest.mark.parametrize(("guidance", "moved"), [(0.0, 1.0), (1.0, 3.0), (2.0, 5.0)])
+def test_guidance_goes_from_without_the_condition_through_with_it_beyond(guidance, moved):
+    def velocity(x, t, condition):  # 1 without the condition, 3 with it
+        return torch.ones_like(x) + condition
+
+    made = sample(velocity, torch.full((3, 1), 2.0), (2,), 3, guidance, seed())
+    noise = normal((3, 2), seed())
+    assert torch.allclose(made, noise + moved, atol=1e-5)
+
+
+def test_a_seed_gives_the_same_and_another_another():
+    still = lambda x, t, condition: torch.zeros_like(x)  # noqa: E731
+    a, b, c = (sample(still, torch.ones(3, 1), (2,), 2, 1, seed(n)) for n in (0, 0, 1))
+    assert torch.equal(a, b)
+    assert not torch.equal(a, c)
+    assert a.unique(dim=0).shape[0] == 3
+
+
+# --- painter and prior -------------------------------------------------------------------------
 
 
 def two_pictures(n: int = 64):
@@ -140,10 +251,10 @@ def test_the_three_of_the_course_fit_into_two_megabytes(tmp_path):
     clip = CLIP(epochs=1).fit(x, ["a b", "c d", "e f", "g h"])
     v = clip.embed_images(x)
     path = tmp_path / "drawing.safetensors"
-    save_drawing(path, clip, Prior(epochs=1).fit(v, v), Painter(epochs=1).fit(v, x))
+    painter = Painter(epochs=1).fit(v, x)
+    save_drawing(path, clip, Prior(epochs=1).fit(v, v), painter)
     assert path.stat().st_size <= 2_000_000
-    size = sum(p.numel() for p in Painter(epochs=1).fit(v, x).network_.parameters())
-    assert size <= 500_000
+    assert sum(p.numel() for p in painter.network_.parameters()) <= 500_000
 
 
 def test_a_missing_a_broken_and_an_old_file_say_so(tmp_path, clip, prior, painter, monkeypatch):
@@ -170,56 +281,104 @@ def test_three_that_do_not_belong_together_are_refused(tmp_path, clip, painter):
         save_drawing(tmp_path / "d", clip, Prior(), painter)
 
 
-def test_bad_input_is_named():
-    vectors, images, _ = two_pictures(8)
-    with pytest.raises(ValueError, match="vectors must have length one, found 2 to 2"):
-        Painter().fit(2 * vectors, images)
-    with pytest.raises(ValueError, match="images are 7, vectors 8"):
-        Painter().fit(vectors, images[:7])
-    with pytest.raises(ValueError, match="images must lie in"):
-        Painter().fit(vectors, images * 255)
-    with pytest.raises(ValueError, match="32x32"):
-        Painter().fit(vectors, images[..., :16, :16])
-    with pytest.raises(ValueError, match="width=12 must be a multiple of 8"):
-        Painter(width=12).fit(vectors, images)
-    with pytest.raises(ValueError, match="epochs=0 must be"):
-        Painter(epochs=0).fit(vectors, images)
-    with pytest.raises(ValueError, match="lr=-1 must be"):
-        Prior(lr=-1).fit(vectors, vectors)
-    with pytest.raises(ValueError, match="image_vectors have 4 numbers each, 8 are needed"):
-        Prior().fit(vectors, np.eye(4, dtype=np.float32)[[0] * 8])
+VECTORS, IMAGES, _ = two_pictures(8)
+OTHERS = np.eye(4, dtype=np.float32)[[0] * 8]
+
+
+@pytest.mark.parametrize(
+    ("ask", "words"),
+    [
+        (lambda: Painter().fit(2 * VECTORS, IMAGES), "vectors must have length one, found 2 to 2"),
+        (lambda: Painter().fit(VECTORS, IMAGES[:7]), "images are 7, vectors 8"),
+        (lambda: Painter().fit(VECTORS, IMAGES * 255), "images must lie in"),
+        (lambda: Painter().fit(VECTORS, IMAGES[..., :16, :16]), "32x32"),
+        (lambda: Painter(width=12).fit(VECTORS, IMAGES), "width=12 must be a multiple of 8"),
+        (lambda: Painter(epochs=0).fit(VECTORS, IMAGES), "epochs=0 must be"),
+        (lambda: Prior(lr=-1).fit(VECTORS, VECTORS), "lr=-1 must be"),
+        (lambda: Prior().fit(VECTORS, OTHERS), "image_vectors have 4 numbers each, 8 are needed"),
+    ],
+)
+def test_bad_input_is_named(ask, words):
+    with pytest.raises(ValueError, match=words):
+        ask()
 
 
 def test_bad_questions_are_named(painter, prior):
-    vectors, *_ = two_pictures(2)
     with pytest.raises(ValueError, match="steps=0 must be"):
-        painter.draw(vectors, steps=0)
+        painter.draw(VECTORS, steps=0)
     with pytest.raises(ValueError, match="guidance=-1 must be"):
-        prior.imagine(vectors, guidance=-1)
+        prior.imagine(VECTORS, guidance=-1)
     with pytest.raises(ValueError, match="vectors have 4 numbers each, 8 are needed"):
-        painter.draw(np.eye(4, dtype=np.float32))
+        painter.draw(OTHERS)
     with pytest.raises(ValueError, match="text_vectors must have length one"):
-        prior.imagine(3 * vectors)
+        prior.imagine(3 * VECTORS)
 
 
 def test_the_order_and_the_noise_come_from_the_seed_too(monkeypatch):
     """Not only the first weights, which alone make two seeds differ."""
-    vectors, *_ = two_pictures(8)
     seen = []
     monkeypatch.setattr(drawing, "train", lambda *args, seed, **kwargs: seen.append(seed) or [0.0])
-    Prior(seed=5).fit(vectors, vectors)
+    Prior(seed=5).fit(VECTORS, VECTORS)
     assert seen == [5]
 
 
 def test_an_interrupted_refit_looks_unfitted(painter, monkeypatch):
-    vectors, images, _ = two_pictures(8)
-    again = clone(painter).set_params(epochs=1).fit(vectors, images)
+    again = copy.copy(painter)
 
     def stop(*args, **kwargs):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(drawing, "train", stop)
     with pytest.raises(KeyboardInterrupt):
-        again.fit(vectors, images)
+        again.fit(VECTORS, IMAGES)
     with pytest.raises(ValueError, match="not fitted"):
-        again.draw(vectors)
+        again.draw(VECTORS)
+
+
+# --- what the lesson measures -------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def scenes(digits):
+    return load_scenes(digits, n=(20, 20, 300, 20))
+
+
+@pytest.fixture(scope="module")
+def judge(digits):
+    return train_classifier(digits, n=2_000, epochs=3)
+
+
+@pytest.mark.parametrize("kind", list(QUESTIONS))
+def test_a_judge_is_asked_what_a_scene_shows(kind, digits, scenes):
+    some = compose(digits.test, scenes.nouns, 200, kinds=(kind,), seed=3)
+    answer = QUESTIONS[kind](some)
+    assert len(answer) == 200
+    if kind == "two":
+        tens, ones = divmod(answer, 10)
+        assert (tens < ones).all()
+    else:
+        assert answer.max() == (9 if kind == "one" else 4)
+
+
+def test_a_judge_tells_real_pictures_from_others(judge, scenes):
+    assert 0.5 < judge.ceiling.value < 1
+    part = asked(scenes, "one", 80)
+    assert judge.right(part.x, part.y).value > 0.5
+    assert judge.right(part.x, (part.y + 1) % 10).value < 0.3
+    noise = np.random.default_rng(0).random((80, 1, 32, 32), dtype=np.float32)
+    assert judge.right(noise, part.y).value < 0.4
+
+
+def test_the_stored_painter_draws_what_is_asked(judge, digits):
+    clip, prior, painter = load_drawing(CHECKPOINT)
+    said = ["a seven", "three fours"]
+    x = draw_captions(clip, prior, painter, said)
+    assert x.shape == (2, 1, 32, 32)
+    assert 0 <= x.min() < x.max() <= 1
+    np.testing.assert_array_equal(x, draw_captions(clip, prior, painter, said))
+    assert drawing_accuracy(judge, clip, prior, painter, digits).value > 0.5
+    assert drawing_accuracy(judge, clip, prior, painter, digits, guidance=0).value < 0.3
+
+
+def test_the_checkpoint_is_small():
+    assert CHECKPOINT.stat().st_size <= 2_000_000
