@@ -24,7 +24,6 @@ from embedlab.lessons.lesson_06.experiments import (
 )
 from embedlab.lessons.lesson_06.matching import close_gap, modality_gap, recall_at, recalls
 from embedlab.lessons.lesson_06.puzzles import (
-    Puzzle,
     choice_accuracy,
     puzzles,
     zero_shot_accuracy,
@@ -149,10 +148,6 @@ def test_zero_shot_accuracy_judges_the_two_and_the_count(digits, scenes):
         for n, y in zip(counted.count, counted.y, strict=True)
     ]
     assert zero_shot_accuracy(Oracle(counted, more), counted, scenes.nouns)["counts"].value == 0
-
-
-def test_chance_is_one_over_the_number_of_captions(scenes):
-    assert Puzzle("x", scenes.test[:1], (("a", "b", "c", "d"),)).chance == 0.25
 
 
 def test_shuffled_words_are_the_same_words():

@@ -144,17 +144,6 @@ def test_the_processor_may_write_on_what_it_gets(clip, monkeypatch):
     assert seen == [True] * 5
 
 
-def test_a_name_in_the_cache(folder, empty_cache, theirs):
-    repository = empty_cache / f"models--{NAME.replace('/', '--')}"
-    (repository / "refs").mkdir(parents=True)
-    (repository / "refs" / "main").write_text("0" * 40)
-    shutil.copytree(folder, repository / "snapshots" / ("0" * 40))
-    clip = CLIP.from_pretrained(NAME)
-    assert clip.model == NAME
-    out = asked(theirs, images(3), TEXTS)
-    np.testing.assert_allclose(clip.embed_text(TEXTS), out.text_embeds, atol=1e-5)
-
-
 @pytest.mark.parametrize("what", ["processor", "tokenizer", "weights"])
 def test_the_same_in_other_files(what, folder, tmp_path, clip):
     """As transformers 5 writes a processor; a tokenizer in two files; weights in torch's format."""
