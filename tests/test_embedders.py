@@ -180,6 +180,8 @@ def assert_not_fitted(embedder, x):
         "tokens": (x,),
         "attention": (x,),
         "rebuild": (x,),
+        "reconstruct": (x,),
+        "predict": (x,),
         "decode": (np.zeros((2, 8)),),
         "embed_text": (["a two"],),
         "zero_shot": (x, ["a two"]),

@@ -68,7 +68,8 @@ class PCA(_Flattened):
         -------
         ndarray of float32, shape (N, C, H, W)
         """
-        flat = self.estimator_.inverse_transform(self.transform(X))
+        vectors = self.transform(X)
+        flat = self.estimator_.inverse_transform(vectors)
         return flat.reshape(-1, *self.image_shape_).astype(np.float32)
 
 

@@ -7,7 +7,7 @@ MUTANTS = (
         "a reconstruction that hands the image back",
         ("01",),
         "embedlab/embedders/linear.py",
-        "flat = self.estimator_.inverse_transform(self.transform(X))",
+        "flat = self.estimator_.inverse_transform(vectors)",
         "flat = np.asarray(X)",
     ),
 )

@@ -123,4 +123,5 @@ class LabelledNetwork(NetworkEmbedder):
         -------
         ndarray, shape (N,)
         """
-        return self.classes_[self._logits(X).argmax(axis=1)]
+        best = self._logits(X).argmax(axis=1)
+        return self.classes_[best]
