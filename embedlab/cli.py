@@ -216,9 +216,9 @@ def scoreboard(
 
     from embedlab.course import readme as report
     from embedlab.measure.scoreboard import stored_rows
-    from embedlab.show.tables import numbers, rich_table
+    from embedlab.show import tables
 
-    rows = numbers(stored_rows(dataset).values())
+    rows = tables.numbers(stored_rows(dataset).values())
     if not rows:
         stored = sorted(p.parent.name for p in (ROOT / "results").glob("*/scoreboard.json"))
         raise _fail(
@@ -230,9 +230,9 @@ def scoreboard(
         report.write_readme()
         typer.echo("README.md: the scoreboard is up to date")
     elif markdown:
-        typer.echo(report.markdown(rows))
+        typer.echo(tables.markdown(rows))
     else:
-        Console().print(rich_table(rows, dataset))
+        Console().print(tables.rich_table(rows, dataset))
 
 
 @app.command(context_settings=MORE_WORDS)

@@ -1,6 +1,7 @@
 """`embedlab start` never loses what a learner wrote."""
 
 import json
+import os
 
 import nbformat
 import pytest
@@ -157,12 +158,12 @@ def test_a_full_disk_leaves_the_old_lesson_whole(course, tmp_path, monkeypatch):
     release(course, "two")
     before = {path: path.read_bytes() for path in (tmp_path / "mine").iterdir()}
 
-    def write_half(path, text, **options):
-        path.write_bytes(text[:9].encode())
-        raise OSError(28, "No space left on device", str(path))
+    def write_half(file):
+        os.ftruncate(file, 9)
+        raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(module.Path, "write_text", write_half)
+        patch.setattr(os, "fsync", write_half)
         done = invoke("start", str(tmp_path / "mine"))
     assert done.exit_code == 2
     assert "No space left on device" in done.output

@@ -16,8 +16,8 @@ from pathlib import Path
 import nbformat
 
 from embedlab.course.compare import deviation
-from embedlab.course.stopping import pool, write_whole
-from embedlab.settings import REFERENCE, ROOT
+from embedlab.course.stopping import pool
+from embedlab.settings import REFERENCE, ROOT, write_whole
 
 PATH = ROOT / "results" / "spread.json"
 NATIVE = dict.fromkeys(REFERENCE, "") | {"EMBEDLAB_ARITHMETIC": "native"}

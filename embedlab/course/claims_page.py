@@ -6,9 +6,9 @@ from pathlib import Path
 
 import nbformat
 
-from embedlab.course.run import NOTEBOOKS, lesson_number, lessons, shown
-from embedlab.course.stopping import write_whole
+from embedlab.course.run import lesson_number, lessons, shown
 from embedlab.measure.verdicts import VERDICTS
+from embedlab.settings import NOTEBOOKS, write_whole
 
 STATEMENTS = {
     "C1": "Dense vectors can put similar words near each other; one-hot vectors cannot.",

@@ -5,7 +5,7 @@ from pathlib import Path
 from nbconvert import HTMLExporter
 from nbconvert.preprocessors import TagRemovePreprocessor
 
-from embedlab.course.stopping import write_whole
+from embedlab.settings import write_whole
 
 TEMPLATES = Path(__file__).parent / "templates"
 

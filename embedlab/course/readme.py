@@ -8,7 +8,7 @@ from embedlab.data.load import load_images
 from embedlab.embedders import PCA
 from embedlab.measure.scoreboard import stored_rows
 from embedlab.search.exact import nearest
-from embedlab.settings import ROOT
+from embedlab.settings import ROOT, write_whole
 from embedlab.show.plots import COLORS
 from embedlab.show.tables import markdown, numbers
 
@@ -42,4 +42,4 @@ def write_readme() -> None:
     """Write the scoreboard into README.md, and draw its picture."""
     draw_search(ROOT / "docs" / "search.png")
     path = ROOT / "README.md"
-    path.write_text(with_scoreboard(path.read_text(encoding="utf-8")), encoding="utf-8")
+    write_whole(path, with_scoreboard(path.read_text(encoding="utf-8")))

@@ -19,11 +19,11 @@ from rich.text import Text
 
 from embedlab.course.compare import differs
 from embedlab.course.pages import export
-from embedlab.course.stopping import pool, write_whole
+from embedlab.course.stopping import pool
 from embedlab.measure.scoreboard import stored_rows
 from embedlab.measure.verdicts import NUMBERS, VERDICTS, Verdict
-from embedlab.settings import HOME, NOTEBOOKS, ROOT, STARTED
-from embedlab.show.tables import _one_line, rich_table
+from embedlab.settings import HOME, NOTEBOOKS, ROOT, STARTED, write_whole
+from embedlab.show.tables import one_line, rich_table
 
 CELL_TIMEOUT = 600  # seconds
 STRIP = ("--keep-output", "--keep-count", "--keep-id")  # nbval needs the counts
@@ -225,7 +225,7 @@ def summary(console: Console, runs: list[Run], embedded: bool, every_claim: bool
     changed = [claim for claim in claims if claim.changed]
     for claim in changed:
         line = f"CHANGED {claim.id}: {claim.verdict}, on record {claim.expected}: {claim.text}"
-        console.print(_one_line(line))
+        console.print(one_line(line))
     if changed:
         console.print(
             "A difference close to its margin can fall on the other side of it on another machine."

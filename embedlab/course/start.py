@@ -9,8 +9,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from embedlab.course.stopping import write_whole
-from embedlab.settings import RECEIPT, ROOT
+from embedlab.settings import RECEIPT, ROOT, write_whole
 
 
 def _hash(content: object) -> str:

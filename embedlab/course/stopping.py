@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from pathlib import Path
 
 
 @contextmanager
@@ -45,16 +44,6 @@ def pool(jobs: int) -> Iterator[ThreadPoolExecutor]:
         yield threads
     finally:
         threads.shutdown(wait=False, cancel_futures=True)
-
-
-def write_whole(path: Path, text: str) -> Path:
-    """Write a file so that who is stopped leaves the old one or the new one, and no half of it."""
-    draft = path.with_name(f"{path.name}.part")
-    try:
-        draft.write_text(text, encoding="utf-8")
-        return draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def _busy() -> bool:

@@ -29,7 +29,7 @@ from embedlab.lessons import ledger, lesson_modules
 from embedlab.measure.intervals import Measure
 from embedlab.measure.scoreboard import Row, pooled_row, score, stored_rows
 from embedlab.measure.verdicts import SHARES, Verdict, Verdicts
-from embedlab.settings import RESULTS
+from embedlab.settings import RESULTS, write_whole
 from embedlab.training.device import pick_budget, pick_device, set_threads
 from embedlab.training.fingerprint import fingerprint
 
@@ -94,7 +94,7 @@ def _job(
     start = time.perf_counter()
     rows = train(seed, images)
     text = ledger.packed(rows, time.perf_counter() - start)
-    ledger.write_whole(path, text, path.with_suffix(f".{os.getpid()}.tmp"))
+    write_whole(path, text)
     return (condition, seed), text
 
 
@@ -149,7 +149,7 @@ def run(
         "seconds": round(stored["seconds"] + seconds, 1),
         "rows": list(({row["name"]: row for row in stored["rows"]} | rows).values()),
     }
-    ledger.write_whole(path, _one_row_a_line(content), path.with_suffix(".tmp"))
+    write_whole(path, _one_row_a_line(content))
     return path
 
 

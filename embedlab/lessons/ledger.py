@@ -11,7 +11,6 @@ code, and correcting a sentence does not cost hours.
 import ast
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
@@ -81,16 +80,6 @@ def unpacked(text: str) -> tuple[list[Row], float]:
             effects = {source: np.array(effect) for source, effect in m["effects"].items()}
             row["measures"][key] = Measure(**{**m, "effects": effects})
     return [Row(**row) for row in content["rows"]], content["seconds"]
-
-
-def write_whole(path: Path, text: str, draft: Path) -> None:
-    """Write a file whole or not at all, whenever the process is killed or the power goes."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with draft.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())  # or its new name might reach the disk before its content
-    draft.replace(path)
 
 
 def forget(name: str, dataset: str, only: Sequence[str] | None = None) -> None:

@@ -31,9 +31,9 @@ def numbers(rows: Iterable[Row]) -> list[dict]:
 
 def _columns(entry: dict, written: Callable[[float, float, float], str]) -> dict:
     """What all three tables say of an entry of :func:`numbers`, by the column's title."""
+    line = {"method": entry["name"], "labels?": entry["supervision"], "length": entry["length"]}
     measures = {title: written(*entry["measures"][key]) for key, title in MEASURES.items()}
-    names = ("name", "supervision", "length")
-    return dict(zip(("method", "labels?", "length"), map(entry.get, names), strict=True)) | measures
+    return line | measures
 
 
 class Board(pd.DataFrame):
@@ -90,14 +90,15 @@ def rich_table(entries: Sequence[dict], dataset: str) -> Table:
         line = _columns(entry, written)
         name = line.pop("method") + MARKS.get(line.pop("labels?"), "")
         if not out.columns:
-            out.add_column(_one_line(dataset))
+            out.add_column(one_line(dataset))
             for title in line:
                 out.add_column(title, justify="right", no_wrap=True)
-        out.add_row(_one_line(name), *map(str, line.values()))
+        out.add_row(one_line(name), *map(str, line.values()))
     return out
 
 
-def _one_line(text: str) -> Text:
+def one_line(text: str) -> Text:
+    """Words that a narrow terminal cuts, not folds."""
     return Text(text, no_wrap=True, overflow="ellipsis")
 
 
