@@ -51,7 +51,7 @@ def short_fits() -> Iterator[tuple[str, dict]]:
     """What operations, every embedder and the drawing give after a moment: (name, arrays)."""
     from embedlab.data.load import load_images
     from embedlab.data.scenes import load_scenes
-    from embedlab.embedders.text import TextEmbedder
+    from embedlab.embedders.text import EmbedderOfTexts
     from embedlab.lessons.lesson_06b.drawing import Painter, Prior
     from embedlab.training.device import set_threads
     from embedlab.training.fingerprint import operations
@@ -63,7 +63,7 @@ def short_fits() -> Iterator[tuple[str, dict]]:
     for name, embedder in embedders().items():
         if "epochs" in embedder.get_params():
             embedder.set_params(epochs=EPOCHS)
-        if isinstance(embedder, TextEmbedder):
+        if isinstance(embedder, EmbedderOfTexts):
             yield name, {"texts": embedder.fit(TEXTS).transform(TEXTS)}
         elif embedder.supervision == "captions":
             embedder.fit(scenes.x, scenes.captions)

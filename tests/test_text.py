@@ -5,13 +5,13 @@ from transformers import BertConfig, BertModel, BertTokenizerFast
 
 from embedlab.data import weights
 from embedlab.data.download import DataUnavailable
-from embedlab.embedders import LetterNgrams, MiniLM, OneHot
-from embedlab.lessons.lesson_00.words import TRIPLES
+from embedlab.embedders import LetterNgrams, OneHot, TextEmbedder
+from embedlab.lessons.triples import TRIPLES
 
 
 @pytest.fixture(scope="module")
 def minilm():
-    return MiniLM().fit()
+    return TextEmbedder().fit()
 
 
 def test_minilm_gives_the_published_cosines(minilm):
@@ -36,7 +36,7 @@ def test_the_same_code_loads_a_model_from_a_folder(tmp_path, no_network):
     layers = dict(num_hidden_layers=1, num_attention_heads=2, intermediate_size=16)
     config = BertConfig(vocab_size=len(words), hidden_size=16, **layers)
     BertModel(config).save_pretrained(tmp_path)
-    v = MiniLM(folder=str(tmp_path)).fit().transform(["foot", "ball ball"])
+    v = TextEmbedder(str(tmp_path)).fit().transform(["foot", "ball ball"])
     assert v.shape == (2, 16)
     assert v.dtype == np.float32
 
@@ -52,7 +52,7 @@ def test_the_same_code_loads_a_model_from_a_folder(tmp_path, no_network):
 def test_altered_and_missing_weights_are_refused(name, value, words, monkeypatch):
     monkeypatch.setattr(weights, name, value)
     with pytest.raises(DataUnavailable, match=words):
-        MiniLM().fit()
+        TextEmbedder().fit()
 
 
 def test_one_hot():
@@ -63,7 +63,7 @@ def test_one_hot():
 
 
 def test_texts_before_fit():
-    for embedder in (OneHot(), LetterNgrams(), MiniLM()):
+    for embedder in (OneHot(), LetterNgrams(), TextEmbedder()):
         with pytest.raises(NotFittedError):
             embedder.transform(["a"])
 

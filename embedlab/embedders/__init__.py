@@ -7,7 +7,7 @@ from embedlab.embedders.lenet import LeNet5
 from embedlab.embedders.linear import LDA, PCA, KernelLDA, KernelPCA, Pixels
 from embedlab.embedders.mae import MAE
 from embedlab.embedders.simclr import SimCLR
-from embedlab.embedders.text import LetterNgrams, MiniLM, OneHot
+from embedlab.embedders.text import LetterNgrams, OneHot, TextEmbedder
 from embedlab.embedders.triplet import Triplet
 from embedlab.embedders.untrained import Untrained
 from embedlab.embedders.vit import ViT
@@ -23,10 +23,10 @@ __all__ = [
     "KernelPCA",
     "LeNet5",
     "LetterNgrams",
-    "MiniLM",
     "OneHot",
     "Pixels",
     "SimCLR",
+    "TextEmbedder",
     "Triplet",
     "Untrained",
     "ViT",

@@ -7,8 +7,8 @@ MUTANTS = (
         "the sentence vector is the first token's",
         ("00",),
         "embedlab/embedders/text.py",
-        "mean = (tokens * weight).sum(1) / weight.sum(1)",
-        "mean = tokens[:, 0] + 0 * weight.sum(1)",
+        "whole = (tokens * weight).sum(1) / weight.sum(1)",
+        "whole = tokens[:, 0]",
     ),
     Mutant(
         "letter n-grams that count whole words",
