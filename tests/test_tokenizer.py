@@ -76,13 +76,19 @@ def test_as_long_as_fits_and_one_more(tokenizer):
         ([["a"]], TypeError, "[0] is ['a'], not a text"),
         ([], ValueError, "is empty"),
         (["a", ""], ValueError, "[1] is '': there is no word"),
-        (["?!"], ValueError, "[0] is '?!': there is no word"),
+        (["a", " \n"], ValueError, "[1] is ' \\n': there is no word"),
     ],
 )
 def test_what_is_no_list_of_texts(texts, error, said, tokenizer):
     for read in (check_texts, tokenizer):
         with pytest.raises(error, match="prompts.*" + re.escape(said)):
             read(texts, "prompts")
+
+
+def test_a_caption_has_a_word_a_text_need_not(tokenizer):
+    assert check_texts(["?!", "🙂"], "prompts") == ["?!", "🙂"]
+    with pytest.raises(ValueError, match=r"prompts\[1\] is '\?!': there is no word"):
+        tokenizer(["a", "?!"], "prompts")
 
 
 def test_texts_become_plain_str():

@@ -4,8 +4,6 @@ import numpy as np
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, check_consistent_length, column_or_1d
 
-from embedlab.data.captions import words
-
 
 def check_images(X, name: str = "X") -> np.ndarray:
     """`X` as images: ndarray of float32, (N, C, H, W) with C = 1 or 3, in [0, 1]."""
@@ -69,7 +67,7 @@ def check_range(value, name: str, low: float, high: float = np.inf) -> None:
 
 
 def check_texts(texts, name: str) -> list[str]:
-    """`texts` as a list of str, each with a word in it: TypeError for a single str."""
+    """`texts` as a list of str, none of them blank: TypeError for a single str."""
     if isinstance(texts, str):
         raise TypeError(f"{name} must be a list of texts, got the single text {texts!r}.")
     try:
@@ -81,7 +79,7 @@ def check_texts(texts, name: str) -> list[str]:
     for i, text in enumerate(texts):
         if not isinstance(text, str):
             raise TypeError(f"{name}[{i}] is {text!r}, not a text.")
-        if not words(text):
+        if not text.strip():
             raise ValueError(f"{name}[{i}] is {text!r}: there is no word in it.")
     return [str(text) for text in texts]  # NumPy's str is a str, and pickles larger
 

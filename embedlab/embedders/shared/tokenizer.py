@@ -27,6 +27,9 @@ class WordTokenizer:
         """Texts as tokens, (N, context_length) of int64; a warning names the unknown words."""
         texts = check_texts(texts, name)
         split = [words(text) for text in texts]
+        if [] in split:
+            i = split.index([])
+            raise ValueError(f"{name}[{i}] is {texts[i]!r}: there is no word in it.")
         length = np.array([len(row) for row in split])
         if length.max() >= self.context_length:
             i = int(length.argmax())
