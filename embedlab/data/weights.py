@@ -8,6 +8,7 @@ from others is read as tensors only, safetensors or ``weights_only=True``: it ca
 import hashlib
 import importlib.util
 import io
+import json
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -102,9 +103,21 @@ def fetch_clip(name: str) -> Path:
     return _fetched("clip", name)
 
 
-def image_files(model: str | Path) -> Path:
-    """The same for any image model of transformers."""
-    return _located("image", model)
+def image_model(model: str | Path) -> tuple[str, Path]:
+    """Whose an image model is, and the folder of its files, all there.
+
+    `model` is a folder or a name of the Hugging Face hub; whose is ``"timm"``, ``"clip"``, or
+    ``"image"`` for any other of transformers.
+    """
+    folder = Path(model).expanduser()
+    if not folder.is_dir():
+        folder = _cached(str(model))
+    if folder is None:
+        return "", _located("clip" if "clip" in str(model).lower() else "image", model)  # raises
+    config = folder / "config.json"
+    told = json.loads(config.read_text(encoding="utf-8")) if config.is_file() else {}
+    kind = "timm" if "architecture" in told else "clip" if told.get("model_type") == "clip" else ""
+    return kind or "image", _located(kind or "image", model if kind != "timm" else folder)
 
 
 def fetch_image(name: str) -> Path:

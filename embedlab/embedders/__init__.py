@@ -6,6 +6,7 @@ from embedlab.embedders.data2vec import Data2Vec
 from embedlab.embedders.lenet import LeNet5
 from embedlab.embedders.linear import LDA, PCA, KernelLDA, KernelPCA, Pixels
 from embedlab.embedders.mae import MAE
+from embedlab.embedders.pretrained import Pretrained
 from embedlab.embedders.simclr import SimCLR
 from embedlab.embedders.text import LetterNgrams, OneHot, TextEmbedder
 from embedlab.embedders.triplet import Triplet
@@ -25,6 +26,7 @@ __all__ = [
     "LetterNgrams",
     "OneHot",
     "Pixels",
+    "Pretrained",
     "SimCLR",
     "TextEmbedder",
     "Triplet",
