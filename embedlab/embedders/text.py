@@ -1,6 +1,5 @@
 """Words and sentences as vectors: one-hot, letter n-grams, and real language models."""
 
-import hashlib
 import json
 import warnings
 from collections.abc import Callable, Sequence
@@ -16,7 +15,7 @@ from torch.nn.utils.rnn import pad_sequence
 from tqdm import tqdm
 
 from embedlab.data.checks import check_positive, check_texts, one_of
-from embedlab.data.weights import WEIGHTS, minilm_folder
+from embedlab.data.weights import tensors_sha256, text_folder
 from embedlab.embedders.base import Embedder
 from embedlab.training.device import own_threads, pick_device
 
@@ -114,18 +113,13 @@ class TextEmbedder(EmbedderOfTexts):
     limits: ClassVar = {"pooling": one_of("mean", "cls", "max"), "batch_size": check_positive}
 
     def _fit(self, X, y):
-        from transformers import AutoModel, AutoTokenizer
-
-        folder = minilm_folder() if self.model == "minilm" else Path(self.model)
-        # Said as False: left out, transformers asks at the terminal whether to run foreign code.
-        how = dict(local_files_only=True, trust_remote_code=False)
-        self.tokenizer_ = AutoTokenizer.from_pretrained(folder, **how)
-        self.network_ = AutoModel.from_pretrained(folder, dtype=torch.float32, **how).eval()
-        self.weights_ = hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()
+        folder = text_folder(self.model)
+        self.tokenizer_, self.network_ = _loaded(folder)
+        self.weights_ = tensors_sha256(self.network_)
         own, modules = _json(folder / "sentence_bert_config.json"), _json(folder / "modules.json")
         self.max_length_ = min(
             self.tokenizer_.model_max_length,
-            getattr(self.network_.config, "max_position_embeddings", np.inf),
+            getattr(self.network_.config, "max_position_embeddings", None) or np.inf,
             own.get("max_seq_length") or np.inf,
         )
         self.unit_ = any(module["type"].endswith("Normalize") for module in modules)
@@ -133,7 +127,8 @@ class TextEmbedder(EmbedderOfTexts):
     def _transform(self, X):
         if self.pooling == "cls" and self.tokenizer_.cls_token is None:
             raise ValueError(f"pooling='cls': {self.model} has no token that stands for a text.")
-        return np.stack(self._read(self._numbered(X, "X"), self._pooled))
+        _, vectors = self._read(X, "X", lambda out, mask: self._pooled(self._layer(out), mask))
+        return np.stack(vectors)
 
     def tokens(self, texts: Sequence[str]) -> list[tuple[list[str], np.ndarray]]:
         """The tokens of each text, special ones included, and their vectors.
@@ -147,65 +142,91 @@ class TextEmbedder(EmbedderOfTexts):
         list of (list of str, ndarray of float32, shape (T, D))
             One for each text, of T tokens; the vectors are those of `layer`.
         """
+        found = self._read(texts, "texts", lambda out, mask: self._layer(out))
+        return [(tokens, v[: len(tokens)]) for tokens, v in zip(*found, strict=True)]
+
+    def attentions(self, texts: Sequence[str]) -> list[tuple[list[str], np.ndarray]]:
+        """The tokens of each text, and how much each of them heeds every other.
+
+        Parameters
+        ----------
+        texts : sequence of str
+
+        Returns
+        -------
+        list of (list of str, ndarray of float32, shape (layers, heads, T, T))
+            One for each text, of T tokens. A row is a token that looks, a column one that is looked
+            at: each row sums to one.
+        """
         check_is_fitted(self, "fit_seconds_")
-        numbers = self._numbered(check_texts(texts, "texts"), "texts")
-        vectors = self._read(numbers, lambda vectors, mask: vectors)
-        name = self.tokenizer_.convert_ids_to_tokens
-        return [(name(n), v[: len(n)]) for n, v in zip(numbers, vectors, strict=True)]
+        before = self.network_.config._attn_implementation
+        self.network_.set_attn_implementation("eager")  # the faster ones never hold the maps
+        try:
+            take = lambda out, mask: torch.stack(out.attentions, dim=1)  # noqa: E731
+            found = self._read(texts, "texts", take, output_attentions=True)
+        finally:
+            self.network_.set_attn_implementation(before)
+        size = ((tokens, len(tokens), m) for tokens, m in zip(*found, strict=True))
+        return [(tokens, m[..., :n, :n]) for tokens, n, m in size]
 
     def _numbered(self, texts: list[str], name: str) -> list[list[int]]:
         """Each text as the numbers of its tokens; a warning says which are cut off."""
-        numbers = self.tokenizer_(texts, verbose=False)["input_ids"]
-        lost = {i: len(n) - self.max_length_ for i, n in enumerate(numbers)}
-        lost = {i: n for i, n in lost.items() if n > 0}
-        if lost:
-            whole = [texts[i] for i in lost]
-            cut = self.tokenizer_(whole, truncation=True, max_length=self.max_length_)["input_ids"]
-            for i, kept in zip(lost, cut, strict=True):
-                numbers[i] = kept
-            some = ", ".join(f"{name}[{i}] loses its last {n}" for i, n in list(lost.items())[:5])
-            more = f", and {len(lost) - 5} more are cut" if len(lost) > 5 else ""
-            warnings.warn(
-                f"{self.model} reads {self.max_length_} tokens of a text: {some}{more}.",
-                stacklevel=4,
-            )
+        how = dict(return_attention_mask=False, return_token_type_ids=False, verbose=False)
+        numbers, most = self.tokenizer_(texts, **how)["input_ids"], self.max_length_
+        long = [i for i, n in enumerate(numbers) if len(n) > most]
+        if long:
+            lost = [f"{name}[{i}] loses its last {len(numbers[i]) - most}" for i in long[:5]]
+            lost += [f"{len(long) - 5} more lose theirs"] if len(long) > 5 else []
+            said = f"{self.model} reads {most} tokens of a text: {', '.join(lost)}."
+            warnings.warn(said, stacklevel=4)
+            how |= dict(truncation=True, max_length=most)
+            for i in long:  # again, for the special tokens at the end
+                numbers[i] = self.tokenizer_(texts[i], **how)["input_ids"]
+        if [] in numbers:
+            i = numbers.index([])
+            raise ValueError(f"{name}[{i}] is {texts[i]!r}: {self.model} knows no token of it.")
         return numbers
 
-    def _read(self, numbers: list[list[int]], take: Callable) -> list[np.ndarray]:
-        """What ``take(vectors, mask)`` is for each text, of its tokens' (B, T, D) and (B, T)."""
+    def _read(self, texts, name: str, take: Callable, **wanted) -> tuple[list, list]:
+        """The tokens of each text, and its part of ``take(out, mask)``.
+
+        `out` is what the network says of a batch, `wanted` included, and `mask` (B, T) is zero
+        where a token only pads.
+        """
+        check_is_fitted(self, "fit_seconds_")
+        numbers = self._numbered(check_texts(texts, name), name)
         # Texts of like length together, so that little is padding; a single batch as it comes.
-        length = np.array([len(n) for n in numbers])
         order = np.arange(len(numbers))
         if len(order) > self.batch_size:
-            order = np.argsort(-length, kind="stable")
+            order = np.argsort([-len(n) for n in numbers], kind="stable")
+        batches = np.split(order, range(self.batch_size, len(order), self.batch_size))
         found, device = [None] * len(numbers), pick_device()
         pad = self.tokenizer_.pad_token_id or 0
         self.network_.to(device)
         try:
             with own_threads(), torch.inference_mode():
-                batches = np.split(order, range(self.batch_size, len(order), self.batch_size))
                 for batch in tqdm(batches, desc=str(self.model), delay=1, leave=False):
                     rows = [torch.tensor(numbers[i]) for i in batch]
+                    ids = pad_sequence(rows, True, pad).to(device)  # (B, T)
                     mask = pad_sequence([torch.ones_like(r) for r in rows], True).to(device)
-                    ids = pad_sequence(rows, True, pad).to(device)
-                    taken = take(self._vectors(ids, mask), mask).float().cpu().numpy()
-                    for i, value in zip(batch, taken, strict=True):
+                    layers = {"output_hidden_states": self.layer is not None}
+                    out = self.network_(input_ids=ids, attention_mask=mask, **layers, **wanted)
+                    for i, value in zip(batch, take(out, mask).float().cpu().numpy(), strict=True):
                         found[i] = value
         finally:
             self.network_.cpu()
-        return found
+        return [self.tokenizer_.convert_ids_to_tokens(n) for n in numbers], found
 
-    def _vectors(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """What `layer` makes of tokens (B, T): (B, T, D)."""
-        wanted = dict(input_ids=ids, attention_mask=mask)
+    def _layer(self, out) -> torch.Tensor:
+        """The vectors of `layer`, (B, T, D)."""
         if self.layer is None:
-            return self.network_(**wanted).last_hidden_state
-        layers = self.network_(**wanted, output_hidden_states=True).hidden_states
-        if self.layer not in range(len(layers)):
+            return out.last_hidden_state
+        last = len(out.hidden_states) - 1
+        if self.layer not in range(last + 1):
             raise ValueError(
-                f"layer={self.layer!r} must be a whole number from 0 to {len(layers) - 1}."
+                f"layer={self.layer!r} must be None or a whole number from 0 to {last}."
             )
-        return layers[self.layer]
+        return out.hidden_states[self.layer]
 
     def _pooled(self, tokens: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """A vector for each text, (B, D), of its tokens' (B, T, D)."""
@@ -217,6 +238,35 @@ class TextEmbedder(EmbedderOfTexts):
         else:
             whole = (tokens * weight).sum(1) / weight.sum(1)
         return torch.nn.functional.normalize(whole, dim=1) if self.unit_ else whole
+
+
+def _loaded(folder: Path):
+    """The tokenizer and the network of a text model's folder; none of its code runs."""
+    from transformers import AutoModel, AutoTokenizer
+
+    # Said as False: left out, transformers asks at the terminal whether to run foreign code.
+    how = dict(local_files_only=True, trust_remote_code=False)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, **how)
+        network, told = AutoModel.from_pretrained(
+            folder, dtype=torch.float32, output_loading_info=True, **how
+        )
+    except Exception as error:  # transformers', safetensors' and tokenizers' share no other parent
+        reason = str(error).strip().partition("\n")[0]
+        raise ValueError(
+            f"{folder} is no text model that transformers reads by itself: {reason}"
+        ) from error
+    config = network.config
+    if config.is_encoder_decoder or not hasattr(config, "hidden_size"):
+        kind = config.model_type
+        raise ValueError(f"{folder} is a {kind}: a text encoder or decoder alone is needed.")
+    # transformers would draw them at random. The pooler is not used here, and often left out.
+    absent = sorted(key for key in told["missing_keys"] if not key.startswith("pooler."))
+    if absent:
+        raise ValueError(
+            f"{folder} lacks {len(absent)} of the model's weights, such as {absent[0]}."
+        )
+    return tokenizer, network.eval()
 
 
 def _json(path: Path) -> dict | list:
