@@ -124,24 +124,26 @@ def course(
 @app.command()
 def fetch(
     names: Annotated[
-        list[str], typer.Argument(help="fashion-mnist, cifar10, timm:MODEL, clip:MODEL")
+        list[str],
+        typer.Argument(
+            help="fashion-mnist, cifar10; or text:, image:, timm:, clip: or torchvision:MODEL"
+        ),
     ],
 ) -> None:
     """Download image sets, their checksums verified, or a model's weights; each once."""
     from embedlab.data import download as sources
-    from embedlab.data.weights import fetch_clip, fetch_timm
+    from embedlab.data.weights import FETCH
 
-    weights = {"timm": fetch_timm, "clip": fetch_clip}
-    sets = [name for name in names if not name.startswith(tuple(f"{kind}:" for kind in weights))]
+    sets = [name for name in names if not name.startswith(tuple(f"{kind}:" for kind in FETCH))]
     unknown = sorted(set(sets) - set(sources.manifest()))
     if unknown:
-        known = ", ".join(sources.manifest())
-        raise _fail(f"no such set: {', '.join(unknown)}. Use {known}, timm:MODEL or clip:MODEL.")
+        known, kinds = ", ".join(sources.manifest()), ", ".join(f"{k}:MODEL" for k in FETCH)
+        raise _fail(f"no such set: {', '.join(unknown)}. Use {known} or {kinds}.")
     for name in names:
         try:
             kind, _, model = name.partition(":")
-            if kind in weights:
-                typer.echo(f"{name}: {weights[kind](model)}")
+            if kind in FETCH:
+                typer.echo(f"{name}: {FETCH[kind](model)}")
                 continue
             paths = sources.fetch(name)
         except (sources.DataUnavailable, ValueError) as error:

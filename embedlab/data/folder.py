@@ -9,6 +9,7 @@ from PIL import Image, ImageOps
 from tqdm import tqdm
 
 from embedlab.data.images import SIDE, Images, Split, hold_out
+from embedlab.data.pictures import UnreadablePicture, open_picture
 
 _SPLITS = ("train", "val", "test")
 # Two of these side by side are splits, not classes, and must not be learnt as classes.
@@ -18,39 +19,17 @@ _SPLIT_WORDS = {*_SPLITS, "valid", "validation"}
 def read_image(path: Path) -> np.ndarray:
     """One image file, upright, its centre square scaled: ndarray of uint8, (3, 32, 32), RGB.
 
-    For a file that is not a readable image, or too large to be safe, one of Pillow's many errors.
+    Errors as of :func:`embedlab.data.pictures.open_picture`.
     """
-    with Image.open(path) as image:
-        image.draft("RGB", (4 * SIDE, 4 * SIDE))  # JPEG: decode a reduced size, not every pixel
-        image = ImageOps.exif_transpose(image)
-        if image.mode.startswith("I") or image.mode == "F":
-            image = _grey8(image)
-        if image.has_transparency_data:
-            image = image.convert("RGBA")
-            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-        image = ImageOps.fit(image.convert("RGB"), (SIDE, SIDE), Image.LANCZOS)
-        return np.asarray(image).transpose(2, 0, 1)
-
-
-def _grey8(image: Image.Image) -> Image.Image:
-    """16-bit, 32-bit and float greys to 8 bits: Pillow's own conversion would clip them to white.
-
-    White in 16 bits is 65,535, so that a dark picture stays dark; in the others, which have no
-    fixed white, the least usual one that holds every value.
-    """
-    values = np.asarray(image, np.float64)
-    if not np.isfinite(values).all():
-        raise ValueError("the pixels are not all finite numbers")
-    brightest = values.max(initial=0)
-    whites = (65535,) if image.mode.startswith("I;16") else (1, 255, 65535, brightest)
-    white = next(white for white in whites if brightest <= white)
-    return Image.fromarray((values.clip(0) * (255 / white)).round().astype(np.uint8))
+    # Of a JPEG a reduced size is decoded, not every pixel.
+    image = ImageOps.fit(open_picture(path, draft=4 * SIDE), (SIDE, SIDE), Image.LANCZOS)
+    return np.asarray(image).transpose(2, 0, 1)
 
 
 def _try_read(path: Path) -> np.ndarray | None:
     try:
         return read_image(path)
-    except Exception:  # damaged files make decoders raise struct.error, RuntimeError, MemoryError …
+    except (UnreadablePicture, OSError):
         return None
 
 

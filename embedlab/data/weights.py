@@ -11,15 +11,18 @@ import io
 import json
 from difflib import get_close_matches
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import huggingface_hub as hub
 import torch
-import torchvision
 from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 from torch import nn
 
 from embedlab.data.download import DataUnavailable
 from embedlab.settings import offline
+
+if TYPE_CHECKING:
+    from torchvision.models import WeightsEnum
 
 WEIGHTS = "model.safetensors"
 PICKLED = "pytorch_model.bin"  # the same in torch's format: OpenAI's ViT-B/32 comes in no other
@@ -175,17 +178,27 @@ def _packaged(what: str, package: str, file: str, sha256: str, pip: str) -> tupl
     return path, content
 
 
-def torchvision_entry(name: str) -> torchvision.models.WeightsEnum:
+def torchvision_names() -> list[str]:
+    """Every classifier of torchvision."""
+    from torchvision import models
+
+    return models.list_models(module=models)
+
+
+def torchvision_entry(name: str) -> "WeightsEnum":
     """What torchvision knows of a classifier's weights: address, transforms, classes.
 
     ``"resnet50"`` are torchvision's default weights, ``"resnet50.IMAGENET1K_V1"`` others.
     """
+    from torchvision.models import get_model_weights
+
     model, _, tag = name.partition(".")
-    known = torchvision.models.list_models(module=torchvision.models)
-    if model not in known:
-        near = ", ".join(get_close_matches(model, known)) or "resnet50 or squeezenet1_0"
+    if model not in torchvision_names():
+        near = (
+            ", ".join(get_close_matches(model, torchvision_names())) or "resnet50 or squeezenet1_0"
+        )
         raise ValueError(f"{name!r} is no classifier of torchvision. Use {near}.")
-    entries = torchvision.models.get_model_weights(model)
+    entries = get_model_weights(model)
     if tag and tag not in entries.__members__:
         some = ", ".join(f"{model}.{tag}" for tag in entries.__members__)
         raise ValueError(f"{name!r}: torchvision has no such weights. Use {some}.")
@@ -319,3 +332,12 @@ def _repository(kind: str, name: str) -> str:
     if repository is None:
         raise ValueError(f"{name!r} has no weights on the Hugging Face hub.")
     return repository
+
+
+FETCH = {  # by what stands before the name in `embedlab fetch KIND:NAME`
+    "text": fetch_text,
+    "image": fetch_image,
+    "timm": fetch_timm,
+    "clip": fetch_clip,
+    "torchvision": fetch_torchvision,
+}

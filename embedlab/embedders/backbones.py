@@ -1,4 +1,7 @@
-"""Networks that others trained, by name: each with the preprocessing that it was trained with."""
+"""Networks that others trained, by name: each with the preprocessing that it was trained with.
+
+timm, torchvision and transformers are imported when they are first needed: they take seconds.
+"""
 
 import os
 from collections.abc import Callable
@@ -8,9 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from unittest.mock import patch
 
-import timm
 import torch
-import torchvision
 from PIL import Image
 from torch import nn
 
@@ -19,6 +20,7 @@ from embedlab.data.weights import (
     image_model,
     load_timm,
     torchvision_entry,
+    torchvision_names,
     torchvision_weights,
 )
 from embedlab.embedders.pretrained_clip import PretrainedCLIP
@@ -39,12 +41,14 @@ def load_backbone(model: str | Path) -> Backbone:
     """The network that `model` names: see :class:`embedlab.embedders.pretrained.Pretrained`."""
     name = str(model)
     if name == LITE0:
+        import timm
+
         network = timm.create_model("tf_efficientnet_lite0")
         network.load_state_dict(efficientnet_lite0())
         return _of_timm(network.eval())
     if name.startswith("timm/"):
         return _of_timm(load_timm(_timm_name(name)))
-    if name.partition(".")[0] in _torchvision_names():
+    if name.partition(".")[0] in torchvision_names():
         return _of_torchvision(name)
     if "/" not in name and not Path(name).expanduser().is_dir():
         raise ValueError(f"model={name!r} is neither a folder nor a model's name. {_nearest(name)}")
@@ -54,15 +58,13 @@ def load_backbone(model: str | Path) -> Backbone:
     return _clip(folder) if kind == "clip" else _of_transformers(folder)
 
 
-def _torchvision_names() -> list[str]:
-    return torchvision.models.list_models(module=torchvision.models)
-
-
 def _nearest(name: str) -> str:
     """The advice for a name that is unknown: those that look like it."""
+    import timm
+
     architectures = dict.fromkeys(m.partition(".")[0] for m in timm.list_pretrained())
     bare = {model: f"timm/{model}" for model in architectures}
-    bare |= {name: name for name in (LITE0, *_torchvision_names(), "openai/clip-vit-base-patch32")}
+    bare |= {name: name for name in (LITE0, *torchvision_names(), "openai/clip-vit-base-patch32")}
     near = [bare[found] for found in get_close_matches(name.removeprefix("timm/"), bare)]
     return f"Use {', '.join(near or [LITE0, 'resnet50', 'timm/vit_small_patch16_224'])}."
 
@@ -73,12 +75,16 @@ def _all(network: nn.Module, batch: torch.Tensor) -> torch.Tensor:
 
 def _of_timm(network: nn.Module) -> Backbone:
     """A network of timm with the preprocessing that its own configuration tells."""
+    import timm
+
     config = timm.data.resolve_model_data_config(network)
     return Backbone(network, timm.data.create_transform(**config), _before_timms_classifier, _all)
 
 
 def _timm_name(name: str) -> str:
     """``"timm/NAME"`` as timm's weights are named: with the tag that timm takes where none is."""
+    import timm
+
     model = name.removeprefix("timm/")
     architecture, _, tag = model.partition(".")
     if not timm.is_model(architecture):
@@ -93,13 +99,13 @@ def _before_timms_classifier(network: nn.Module, batch: torch.Tensor) -> torch.T
 
 def _of_torchvision(name: str) -> Backbone:
     """A classifier of torchvision with the transforms that belong to its weights."""
+    from torchvision.models import get_model
+
     entry, _ = torchvision_entry(name), torchvision_weights(name)  # there, and its hash right
     # torchvision's builder knows what each model needs, but reads the file as a pickle that may
     # run code. This makes torch read tensors only.
     with patch.dict(os.environ, TORCH_FORCE_WEIGHTS_ONLY_LOAD="1"):
-        network = torchvision.models.get_model(
-            name.partition(".")[0], weights=entry, progress=False
-        )
+        network = get_model(name.partition(".")[0], weights=entry)
     return Backbone(network.eval(), entry.transforms(), _before_last_layer, _all)
 
 
@@ -125,15 +131,17 @@ def _of_transformers(folder: Path) -> Backbone:
     """Another image model of transformers; its last hidden state, as pooler's weights may lack."""
     from transformers import AutoImageProcessor, AutoModel
 
+    # Said as False: left out, transformers asks at the terminal whether to run foreign code.
+    how = dict(local_files_only=True, trust_remote_code=False)
     network, loading = AutoModel.from_pretrained(
-        folder, local_files_only=True, dtype=torch.float32, output_loading_info=True
+        folder, dtype=torch.float32, output_loading_info=True, **how
     )
     absent = set(loading["missing_keys"])
     if any(not name.startswith("pooler.") for name in absent):
         raise ValueError(f"{folder} lacks weights: {', '.join(sorted(absent)[:3])} ...")
     if absent:
         network.pooler = None  # or it would be random
-    processor = AutoImageProcessor.from_pretrained(folder, local_files_only=True)
+    processor = AutoImageProcessor.from_pretrained(folder, **how)
     return Backbone(network.eval(), _Processor(processor), _last_hidden_state, _last_hidden_state)
 
 

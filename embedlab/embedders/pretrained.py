@@ -8,12 +8,12 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-import torchvision
 from PIL import Image
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from embedlab.data.checks import check_images, check_positive, one_of
+from embedlab.data.pictures import as_seen
 from embedlab.data.weights import tensors_sha256
 from embedlab.embedders.backbones import captured, load_backbone
 from embedlab.embedders.base import Embedder
@@ -163,15 +163,14 @@ class Pretrained(Embedder):
 
     def _channels_last(self) -> bool:
         """Whether the network's maps are (N, H, W, C), as those of Swin transformers are."""
-        theirs = torchvision.models.SwinTransformer
-        told = getattr(self.network_, "output_fmt", "") == "NHWC"
-        layer = dict(self.network_.named_modules()).get(self.layer)
-        return (told or isinstance(self.network_, theirs)) and not isinstance(layer, nn.Conv2d)
+        told = getattr(self.network_, "output_fmt", type(self.network_).__name__)
+        layer = self.layer and self.network_.get_submodule(self.layer)
+        return told in ("NHWC", "SwinTransformer") and not isinstance(layer, nn.Conv2d)
 
 
 def _picture(x) -> Image.Image:
     """A PIL image, or floats in [0, 1] of shape (1 or 3, H, W), as a PIL image, RGB."""
     if isinstance(x, Image.Image):
-        return x.convert("RGB")
+        return as_seen(x)
     bytes_ = (255 * x).round().astype(np.uint8)
     return Image.fromarray(np.broadcast_to(bytes_, (3, *x.shape[1:])).transpose(1, 2, 0).copy())
