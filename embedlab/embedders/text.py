@@ -142,8 +142,8 @@ class TextEmbedder(EmbedderOfTexts):
         list of (list of str, ndarray of float32, shape (T, D))
             One for each text, of T tokens; the vectors are those of `layer`.
         """
-        found = self._read(texts, "texts", lambda out, mask: self._layer(out))
-        return [(tokens, v[: len(tokens)]) for tokens, v in zip(*found, strict=True)]
+        found = zip(*self._read(texts, "texts", lambda out, mask: self._layer(out)), strict=True)
+        return [(self._names(numbers), v[: len(numbers)]) for numbers, v in found]
 
     def attentions(self, texts: Sequence[str]) -> list[tuple[list[str], np.ndarray]]:
         """The tokens of each text, and how much each of them heeds every other.
@@ -166,8 +166,14 @@ class TextEmbedder(EmbedderOfTexts):
             found = self._read(texts, "texts", take, output_attentions=True)
         finally:
             self.network_.set_attn_implementation(before)
-        size = ((tokens, len(tokens), m) for tokens, m in zip(*found, strict=True))
-        return [(tokens, m[..., :n, :n]) for tokens, n, m in size]
+        sizes = map(len, found[0])
+        return [
+            (self._names(numbers), maps[..., :n, :n])
+            for numbers, maps, n in zip(*found, sizes, strict=True)
+        ]
+
+    def _names(self, numbers: list[int]) -> list[str]:
+        return self.tokenizer_.convert_ids_to_tokens(numbers)
 
     def _numbered(self, texts: list[str], name: str) -> list[list[int]]:
         """Each text as the numbers of its tokens; a warning says which are cut off."""
@@ -188,7 +194,7 @@ class TextEmbedder(EmbedderOfTexts):
         return numbers
 
     def _read(self, texts, name: str, take: Callable, **wanted) -> tuple[list, list]:
-        """The tokens of each text, and its part of ``take(out, mask)``.
+        """The tokens' numbers of each text, and its part of ``take(out, mask)``.
 
         `out` is what the network says of a batch, `wanted` included, and `mask` (B, T) is zero
         where a token only pads.
@@ -215,7 +221,7 @@ class TextEmbedder(EmbedderOfTexts):
                         found[i] = value
         finally:
             self.network_.cpu()
-        return [self.tokenizer_.convert_ids_to_tokens(n) for n in numbers], found
+        return numbers, found
 
     def _layer(self, out) -> torch.Tensor:
         """The vectors of `layer`, (B, T, D)."""
@@ -257,11 +263,16 @@ def _loaded(folder: Path):
             f"{folder} is no text model that transformers reads by itself: {reason}"
         ) from error
     config = network.config
-    if config.is_encoder_decoder or not hasattr(config, "hidden_size"):
-        kind = config.model_type
-        raise ValueError(f"{folder} is a {kind}: a text encoder or decoder alone is needed.")
-    # transformers would draw them at random. The pooler is not used here, and often left out.
-    absent = sorted(key for key in told["missing_keys"] if not key.startswith("pooler."))
+    one_stack = hasattr(config, "hidden_size") and not config.is_encoder_decoder
+    if not one_stack or network.main_input_name != "input_ids":
+        raise ValueError(
+            f"{folder} is a {config.model_type}: a stack of layers for texts is needed."
+        )
+    # What is missing was drawn at random, each time anew. The pooler often is, and is not used.
+    pooler = [key for key in told["missing_keys"] if key.startswith("pooler.")]
+    if pooler:
+        network.pooler = None
+    absent = sorted(told["missing_keys"].difference(pooler))
     if absent:
         raise ValueError(
             f"{folder} lacks {len(absent)} of the model's weights, such as {absent[0]}."
