@@ -10,12 +10,15 @@ _HOME = {
     "begin": "lessons.start",
     "claim": "measure.verdicts",
     "claims": "measure.verdicts",
+    "embed": "embedders.anything",
     "evidence": "lessons.experiments",
     "exercise": "lessons.exercises",
+    "load": "embedders.saved",
     "load_images": "data.load",
     "reproduces": "lessons.experiments",
     "score": "measure.scoreboard",
     "show_source": "show.page",
+    "similar": "lessons.lookalikes",
 }
 __all__ = sorted(_HOME)
 

@@ -42,13 +42,13 @@ def stored_results(dataset: str, name: str) -> Path:
     return mine if mine.is_file() else ROOT / "results" / dataset / f"{name}.json"
 
 
-def write_whole(path: Path, text: str) -> Path:
+def write_whole(path: Path, content: str | bytes) -> Path:
     """Write a file whole or not at all, whenever the process is killed or the power goes."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f"{path.name}.{os.getpid()}.part")  # two processes may write the same
     try:
-        with draft.open("w", encoding="utf-8") as file:
-            file.write(text)
+        with draft.open("wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())  # or its new name might reach the disk before its content
         return draft.replace(path)

@@ -3,6 +3,7 @@
 import copy
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import ClassVar, Self
 
 import numpy as np
@@ -103,6 +104,37 @@ class Embedder(TransformerMixin, BaseEstimator):
         other = copy.copy(self).set_params(**params)
         other._check_parameters()
         return other
+
+    def save(self, path: str | Path) -> Path:
+        """Write the fitted embedder to a file of safetensors that :func:`embedlab.load` reads.
+
+        The file holds data alone, no code. Of a model that others trained it holds the parameters
+        and the hash of its weights.
+
+        Parameters
+        ----------
+        path : str or path
+            Such as ``"lenet.safetensors"``. An embedder saved there before is replaced, and is
+            whole until then.
+
+        Returns
+        -------
+        Path
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            Before ``fit``.
+        FileExistsError
+            Where there is a file that is no saved embedder.
+        TypeError
+            For a part that is no data, such as a view of your own.
+        ValueError
+            Where the parameters no longer build the network that was trained.
+        """
+        from embedlab.embedders.saved import save
+
+        return save(self, path)
 
     def _check_input(self, X) -> np.ndarray:
         """`X` as what this embeds: images (N, C, H, W)."""

@@ -8,7 +8,7 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 
 from embedlab.data.checks import check_positive
-from embedlab.data.weights import clip_files
+from embedlab.data.weights import clip_files, tensors_sha256
 from embedlab.embedders.shared.image_text import ImageTextEmbedder
 from embedlab.training.loop import in_batches
 
@@ -29,6 +29,8 @@ class PretrainedCLIP(ImageTextEmbedder):
     network_ : transformers.CLIPModel
     processor_ : transformers.CLIPProcessor
         Enlarges images to the model's size, normalises them, and turns text into tokens.
+    weights_ : str
+        Their sha256, in hex.
     scale_ : float
         One over the temperature.
 
@@ -51,6 +53,7 @@ class PretrainedCLIP(ImageTextEmbedder):
             folder, local_files_only=True, dtype=torch.float32
         ).eval()
         self.processor_ = CLIPProcessor.from_pretrained(folder, local_files_only=True)
+        self.weights_ = tensors_sha256(self.network_)
         self.scale_ = self.network_.logit_scale.detach().exp().item()
 
     def _transform(self, X):

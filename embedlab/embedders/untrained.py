@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from sklearn.base import clone
+from torch import nn
 
 from embedlab.embedders.base import Embedder
 from embedlab.embedders.shared.network import NetworkEmbedder
@@ -30,10 +31,14 @@ class Untrained(Embedder):
         self.embedder._check(X)
 
     def _fit(self, X, y):
-        self.network_ = self.embedder._new_network(X.shape[1]).eval()
         self.embedder_ = clone(self.embedder)
-        self.embedder_.network_ = self.network_
+        self.embedder_.network_ = self.embedder._new_network(X.shape[1]).eval()
         self.embedder_.image_shape_, self.embedder_.fit_seconds_ = X.shape[1:], 0.0
+
+    @property
+    def network_(self) -> nn.Module:
+        """The network, from ``fit`` on."""
+        return self.embedder_.network_
 
     def _transform(self, X):
         return self.embedder_._transform(X)

@@ -70,7 +70,9 @@ class NetworkEmbedder(Embedder):
     def _new_network(self, channels: int, n_out: int = 10) -> nn.Module:
         """The network with the first weights that `seed` gives."""
         with seeded(self.seed):
-            return self._build(channels, n_out)
+            network = self._build(channels, n_out)
+        network.built_for = channels, n_out  # what `embedlab.load` needs to build it again
+        return network
 
     def _view(self) -> View:
         """What `augment` stands for: a mild affine view, or the views given, or none."""
