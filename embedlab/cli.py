@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from tqdm import tqdm
 
 from embedlab.course.stopping import stoppable
 from embedlab.settings import (
@@ -48,6 +49,10 @@ def _prepare() -> None:
 def _fail(message: object) -> typer.Exit:
     typer.echo(f"embedlab: {message}", err=True)
     return typer.Exit(2)
+
+
+def _say(line: str) -> None:
+    tqdm.write(line, file=sys.stderr)  # past a progress bar
 
 
 def _need_lessons() -> None:
@@ -149,6 +154,56 @@ def fetch(
         except (sources.DataUnavailable, ValueError) as error:
             raise _fail(error) from error
         typer.echo(f"{name}: {len(paths)} files in {sources.data_home()}, verified")
+
+
+@app.command()
+def embed(
+    files: Annotated[list[str], typer.Argument(help="Pictures, or a quoted glob: 'photos/*.jpg'.")],
+    out: Annotated[Path, typer.Option(help="Folder of the vectors; goes on where it was.")],
+    model: Annotated[
+        str, typer.Option(help="resnet50, timm/NAME, openai/clip-..., a folder, a saved embedder.")
+    ] = "efficientnet-lite0",
+    workers: Annotated[int | None, typer.Option(min=1, help="Default one a core.")] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Pictures at a time, each worker.")] = 32,
+) -> None:
+    """Embed pictures into a folder of Parquet files; those whose content is in it are left out.
+
+    Stopped by Ctrl-C or killed, the same command goes on where it was. What cannot be embedded is
+    named, and makes the exit status 1.
+    """
+    with stoppable():
+        from embedlab.data.things import find_files
+        from embedlab.embedders.anything import find_embedder, key_of
+        from embedlab.embedders.files import embed_into
+        from embedlab.search.shards import writing
+
+        try:
+            paths = [path for name in files for path in find_files(name)]
+            embedder = find_embedder("pictures", model)
+            with writing(out, key_of(embedder, model)) as writer:
+                done = embed_into(writer, paths, embedder, workers, batch_size, _say)
+        except (ValueError, OSError) as error:
+            raise _fail(error) from error
+    typer.echo(
+        f"{out}: {done.embedded:,} embedded, {done.known:,} known before or the same as another, "
+        f"{len(done.failed):,} failed"
+    )
+    raise typer.Exit(bool(done.failed))
+
+
+@app.command()
+def similar(
+    picture: Annotated[str, typer.Argument(help="A file.")],
+    vectors: Annotated[Path, typer.Argument(help="A folder that `embedlab embed` filled.")],
+    k: Annotated[int, typer.Option("-k", min=1, help="How many.")] = 5,
+) -> None:
+    """Name the embedded pictures nearest to a picture, each with its cosine."""
+    from embedlab.lessons.lookalikes import similar as find
+
+    try:
+        typer.echo(repr(find(picture, vectors, k)))
+    except (ValueError, OSError) as error:
+        raise _fail(error) from error
 
 
 @app.command()
