@@ -67,15 +67,10 @@ def photos() -> torch.Tensor:
     return crops.permute(1, 3, 0, 2, 4).reshape(16, 3, 32, 32).contiguous()
 
 
-@pytest.fixture
-def drawn(monkeypatch):
-    """A function that makes every number drawn the one given, from -1 to 1."""
-
-    def fix(u):
-        for module in ("embedlab.training.augment", "benchmarks.jitter"):
-            monkeypatch.setattr(f"{module}._draw", lambda x, g, *s: torch.full((*s, len(x)), u))
-
-    return fix
+def draw_always(u, monkeypatch):
+    """Make every number drawn this one, from -1 to 1."""
+    for module in ("embedlab.training.augment", "benchmarks.jitter"):
+        monkeypatch.setattr(f"{module}._draw", lambda x, g, *s: torch.full((*s, len(x)), u))
 
 
 @each
@@ -139,8 +134,8 @@ def test_flip_mirrors_its_share(photos):
     ],
 )
 @pytest.mark.parametrize("u", [-1.0, 0.4])
-def test_light_and_colour_are_torchvisions(view, theirs, u, photos, drawn):
-    drawn(u)
+def test_light_and_colour_are_torchvisions(view, theirs, u, photos, monkeypatch):
+    draw_always(u, monkeypatch)
     wanted = theirs(photos, 1 + 0.5 * u)
     torch.testing.assert_close(view(0.5)(photos, seeded()), wanted, atol=2e-3, rtol=0)
 
@@ -160,8 +155,8 @@ def test_hue_turns_colours_and_leaves_grey_and_luma_alone(photos):
     torch.testing.assert_close(luma(turned), luma(pale), atol=2e-3, rtol=0)
 
 
-def test_half_a_circle_turns_a_colour_into_its_complement(drawn):
-    drawn(1.0)
+def test_half_a_circle_turns_a_colour_into_its_complement(monkeypatch):
+    draw_always(1.0, monkeypatch)
     red = torch.tensor([0.6, 0.5, 0.5]).view(1, 3, 1, 1).expand(2, 3, 4, 4).contiguous()
     luma = 0.299 * 0.6 + 0.701 * 0.5
     torch.testing.assert_close(Hue(0.5)(red, seeded()), 2 * luma - red, atol=1e-4, rtol=0)
@@ -169,9 +164,9 @@ def test_half_a_circle_turns_a_colour_into_its_complement(drawn):
 
 @pytest.mark.parametrize("u", [-1.0, 0.3, 1.0])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_jitter_is_the_four_in_a_row(u, channels, photos, drawn):
+def test_jitter_is_the_four_in_a_row(u, channels, photos, monkeypatch):
     """On pale images, where nothing is cut on the way."""
-    drawn(u)
+    draw_always(u, monkeypatch)
     pale = 0.3 + 0.1 * photos[:, :channels]
     four = Compose((Brightness(0.3), Contrast(0.4), Saturation(0.2), Hue(0.1)))
     wanted = four(pale, seeded())
@@ -180,8 +175,8 @@ def test_jitter_is_the_four_in_a_row(u, channels, photos, drawn):
 
 
 @pytest.mark.parametrize("sigma", [0.5, 1.0, 3.0])
-def test_blur_spreads_a_point_as_a_gaussian(sigma, drawn):
-    drawn(1.0)
+def test_blur_spreads_a_point_as_a_gaussian(sigma, monkeypatch):
+    draw_always(1.0, monkeypatch)
     x = torch.zeros(2, 1, 33, 33)
     x[:, :, 16, 16] = 1
     out = Blur(sigma)(x, seeded())
