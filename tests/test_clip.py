@@ -178,6 +178,11 @@ def test_the_scale_stays_below_the_papers_hundred(scenes, monkeypatch):
     assert clip.scale_ == pytest.approx(100)
 
 
+def test_the_seed_is_that_of_the_text_tower_too(scenes):
+    a, b = (learn(CLIP(epochs=1, seed=seed), scenes).embed_text(PROMPTS) for seed in (0, 1))
+    assert np.abs(a - b).max() > 0.1
+
+
 def test_the_gpu_path_comes_close(fitted, scenes, request):
     """bf16 autocast and channels-last; what has been learned stays much the same."""
     slow = learn(clone(fitted).set_params(epochs=12), scenes)
