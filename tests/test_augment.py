@@ -67,6 +67,12 @@ def photos() -> torch.Tensor:
     return crops.permute(1, 3, 0, 2, 4).reshape(16, 3, 32, 32).contiguous()
 
 
+def draw_always(u, monkeypatch):
+    """Make every number drawn this one, from -1 to 1."""
+    for module in ("embedlab.training.augment", "benchmarks.jitter"):
+        monkeypatch.setattr(f"{module}._draw", lambda x, g, *s: torch.full((*s, len(x)), u))
+
+
 @each
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_view_keeps_shape_range_and_type(view, channels, photos):
@@ -127,15 +133,11 @@ def test_flip_mirrors_its_share(photos):
         (Saturation, tv.adjust_saturation),
     ],
 )
-def test_light_and_colour_are_torchvisions(view, theirs, photos):
-    """Each image's factor can be found again: torchvision's answer to it is then the same."""
-    ours = view(0.5)(photos, seeded())
-    factors = torch.linspace(0.5, 1.5, 2_001)
-    for image, changed in zip(photos[:4], ours, strict=False):
-        misses = [float((theirs(image, float(f)) - changed).abs().max()) for f in factors[::40]]
-        best = min(range(len(misses)), key=misses.__getitem__) * 40
-        near = factors[max(0, best - 40) : best + 41]
-        assert min(float((theirs(image, float(f)) - changed).abs().max()) for f in near) < 2e-3
+@pytest.mark.parametrize("u", [-1.0, 0.4])
+def test_light_and_colour_are_torchvisions(view, theirs, u, photos, monkeypatch):
+    draw_always(u, monkeypatch)
+    wanted = theirs(photos, 1 + 0.5 * u)
+    torch.testing.assert_close(view(0.5)(photos, seeded()), wanted, atol=2e-3, rtol=0)
 
 
 def test_grayscale_is_torchvisions(photos):
@@ -154,7 +156,7 @@ def test_hue_turns_colours_and_leaves_grey_and_luma_alone(photos):
 
 
 def test_half_a_circle_turns_a_colour_into_its_complement(monkeypatch):
-    monkeypatch.setattr("embedlab.training.augment._draw", lambda x, g, *s: torch.ones(*s, len(x)))
+    draw_always(1.0, monkeypatch)
     red = torch.tensor([0.6, 0.5, 0.5]).view(1, 3, 1, 1).expand(2, 3, 4, 4).contiguous()
     luma = 0.299 * 0.6 + 0.701 * 0.5
     torch.testing.assert_close(Hue(0.5)(red, seeded()), 2 * luma - red, atol=1e-4, rtol=0)
@@ -164,8 +166,7 @@ def test_half_a_circle_turns_a_colour_into_its_complement(monkeypatch):
 @pytest.mark.parametrize("channels", [1, 3])
 def test_jitter_is_the_four_in_a_row(u, channels, photos, monkeypatch):
     """On pale images, where nothing is cut on the way."""
-    for module in ("embedlab.training.augment", "benchmarks.jitter"):
-        monkeypatch.setattr(f"{module}._draw", lambda x, g, *s: torch.full((*s, len(x)), u))
+    draw_always(u, monkeypatch)
     pale = 0.3 + 0.1 * photos[:, :channels]
     four = Compose((Brightness(0.3), Contrast(0.4), Saturation(0.2), Hue(0.1)))
     wanted = four(pale, seeded())
@@ -175,7 +176,7 @@ def test_jitter_is_the_four_in_a_row(u, channels, photos, monkeypatch):
 
 @pytest.mark.parametrize("sigma", [0.5, 1.0, 3.0])
 def test_blur_spreads_a_point_as_a_gaussian(sigma, monkeypatch):
-    monkeypatch.setattr("embedlab.training.augment._draw", lambda x, g, *s: torch.ones(*s, len(x)))
+    draw_always(1.0, monkeypatch)
     x = torch.zeros(2, 1, 33, 33)
     x[:, :, 16, 16] = 1
     out = Blur(sigma)(x, seeded())
@@ -251,7 +252,6 @@ def test_views_are_values():
         (lambda: Affine(scale=1.5), "scale=1.5"),
         (lambda: Affine(shear=90), "shear=90"),
         (lambda: Sometimes(Flip(), "often"), "p='often'"),
-        (lambda: Elastic(strength=-0.1), "Elastic: strength=-0.1"),
         (lambda: Elastic(points=1), "points=1"),
         (lambda: Elastic(points=2.5), "points=2.5 must be a whole number"),
         (lambda: ResizedCrop(area=0), "area=0"),
@@ -262,7 +262,6 @@ def test_views_are_values():
         (lambda: Brightness(float("nan")), "Brightness: strength=nan"),
         (lambda: Hue(0.6), "strength=0.6"),
         (lambda: ColorJitter(hue=0.6), "hue=0.6"),
-        (lambda: ColorJitter(contrast=-1), "contrast=-1"),
         (lambda: Blur("wide"), "Blur: sigma='wide'"),
         (lambda: Blur(float("inf")), "Blur: sigma=inf"),
         (lambda: Sometimes(Flip(), 2), "Sometimes: p=2"),

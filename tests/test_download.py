@@ -320,13 +320,10 @@ def test_the_manifest_agrees_with_torchvision():
 def test_fashion_mnist(tmp_path, monkeypatch):
     from torchvision.datasets import FashionMNIST, mnist
 
-    entries = download.manifest()["fashion-mnist"]["files"]
     unpacked = []
-    for path, entry, (_, md5) in zip(REAL, entries, FashionMNIST.resources, strict=True):
+    for path, (_, md5) in zip(REAL, FashionMNIST.resources, strict=True):
         body = path.read_bytes()
         assert hashlib.md5(body).hexdigest() == md5
-        assert f"sha256:{hashlib.sha256(body).hexdigest()}" == entry["hash"]
-        assert len(body) == entry["bytes"]
         unpacked.append(str(tmp_path / path.stem))
         Path(unpacked[-1]).write_bytes(gzip.decompress(body))
 

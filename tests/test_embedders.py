@@ -4,6 +4,7 @@ import copy
 import pickle
 import re
 from functools import cache
+from pkgutil import resolve_name
 
 import numpy as np
 import pytest
@@ -17,7 +18,6 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from embedlab.data import captions
-from embedlab.data.labels import shuffled
 from embedlab.embedders import (
     CLIP,
     LDA,
@@ -38,7 +38,6 @@ from embedlab.embedders.base import Embedder
 from embedlab.embedders.lenet import C3_TABLE, LAYERS, LeNet5Network
 from embedlab.embedders.pretrained_clip import PretrainedCLIP
 from embedlab.embedders.shared.network import NetworkEmbedder
-from embedlab.measure.retrieval import mean_average_precision
 from embedlab.training.augment import Affine, Blur, ResizedCrop
 from embedlab.training.loop import train
 
@@ -85,6 +84,13 @@ def fit(embedder, split):
     return embedder.fit(split.x, told(embedder, split.y))
 
 
+def read(embedder, split):
+    """The vectors that it has for a split: of images and, where it reads them, of texts."""
+    yield embedder.transform(split.x)
+    if hasattr(embedder, "embed_text"):
+        yield embedder.embed_text(told(embedder, split.y))
+
+
 @pytest.fixture(scope="module")
 def fitted(few):
     """Gives each embedder fitted, and fits it once for all tests."""
@@ -114,8 +120,8 @@ def test_same_seed_same_vectors_bit_for_bit(embedder, fitted, few):
     torch.manual_seed(7)
     again = clone(embedder).fit(few.train.x, y)
     assert torch.equal(torch.rand(3), expected)  # torch's own generator is left alone
-    v = fitted(embedder).transform(few.test.x)
-    np.testing.assert_array_equal(again.transform(few.test.x), v)
+    for a, b in zip(read(fitted(embedder), few.test), read(again, few.test), strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 @of(SEEDED)
@@ -124,6 +130,47 @@ def test_another_seed_other_vectors(embedder, fitted, few):
     other = fit(clone(embedder).set_params(**{name: 1}), few.train)
     a, b = (e.transform(few.test.x) for e in (fitted(embedder), other))
     assert np.abs(a - b).max() > min(0.05, a.std())  # CLIP's are small after an epoch
+
+
+DEFAULTS = {kind: kind(epochs=2) for kind in NETWORKS}
+
+
+@pytest.mark.parametrize(
+    ("kind", "changed"),
+    [
+        (LeNet5, {"augment": [ResizedCrop(0.3)]}),
+        (SimCLR, {"views": Affine()}),
+        (Autoencoder, {"noise": 0}),
+        (ViT, {"augment": False}),
+        (ViT, {"augment": ResizedCrop(0.3)}),
+        (ViT, {"pos_embed": "sincos"}),
+        (ViT, {"global_pool": "cls"}),
+        (ViT, {"num_heads": 2}),
+        (MAE, {"augment": False}),
+        (MAE, {"mask_ratio": 0.5}),
+        (Data2Vec, {"augment": False}),
+        (Data2Vec, {"mask_ratio": 0.75}),
+        (Data2Vec, {"masks": "blocks"}),
+        (Data2Vec, {"ema_decay": (0.0, 0.0)}),
+        (Data2Vec, {"top_layers": 1}),
+        (Data2Vec, {"normalize": False}),
+        (Data2Vec, {"beta": 0.1}),
+        (CLIP, {"augment": True}),
+        (CLIP, {"augment": ResizedCrop(0.3)}),
+        (CLIP, {"temperature": 0.02}),
+        (CLIP, {"learn_temperature": False}),
+    ],
+    ids=lambda v: v.__name__ if isinstance(v, type) else next(iter(v)),
+)
+def test_every_parameter_reaches_the_training(kind, changed, fitted, few):
+    usual = fitted(DEFAULTS[kind]).loss_curve_
+    other = fit(kind(epochs=2, **changed), few.train).loss_curve_
+    assert max(abs(a - b) for a, b in zip(usual, other, strict=True)) > 1e-5
+
+
+def test_augment_is_by_default_a_mild_affine_view(fitted, few):
+    own = fit(LeNet5(epochs=2, augment=[Affine()]), few.train)
+    np.testing.assert_array_equal(own.transform(few.test.x), fitted(LENET).transform(few.test.x))
 
 
 def probed(embedder):
@@ -168,9 +215,9 @@ def test_grid_search(embedder, name, values, few):
 
 @of(ALL)
 def test_pickles_when_fitted(embedder, fitted, few):
-    v = fitted(embedder).transform(few.test.x)
     again = pickle.loads(pickle.dumps(fitted(embedder)))
-    np.testing.assert_allclose(again.transform(few.test.x), v, atol=1e-4)
+    for a, b in zip(read(fitted(embedder), few.test), read(again, few.test), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-4)
 
 
 def assert_not_fitted(embedder, x):
@@ -234,6 +281,30 @@ def test_the_gpu_path_runs_on_the_cpu(embedder, few, fast_path):
     assert np.isfinite(v).all()
     first = fit(Untrained(clone(embedder)), few.train).transform(few.test.x)
     assert np.abs(v - first).max() > 0.01
+
+
+@pytest.mark.parametrize(
+    ("embedder", "name"),
+    [
+        (SimCLR(epochs=1), "simclr.nt_xent"),
+        (Triplet(epochs=1), "triplet.triplet_loss"),
+        (CLIP(epochs=1), "clip.clip_loss"),
+    ],
+    ids=["SimCLR", "Triplet", "CLIP"],
+)
+def test_a_loss_of_cosines_is_never_computed_in_bf16(embedder, name, few, monkeypatch, fast_path):
+    name = f"embedlab.embedders.{name}"
+    real, seen = resolve_name(name), []
+
+    def loss(a, b, *more):
+        seen.extend([a.dtype, b.dtype, (a @ b.T).dtype])
+        for vectors in (a, b):
+            torch.testing.assert_close(vectors.norm(dim=1), torch.ones(len(vectors)))
+        return real(a, b, *more)
+
+    monkeypatch.setattr(name, loss)
+    fit(embedder, few.train)
+    assert set(seen) == {torch.float32}
 
 
 @of(SEEDED)
@@ -307,10 +378,7 @@ REFUSED = [  # kinds; parameters, of which the error names the first; and what e
     (NETWORKS, {"epochs": 0}, ""),
     (NETWORKS, {"batch_size": 0}, ""),
     (NETWORKS, {"batch_size": 1.5}, ""),
-    (NETWORKS, {"batch_size": -1}, ""),
     ((PretrainedCLIP,), {"batch_size": 0}, ""),
-    ((PretrainedCLIP,), {"batch_size": -1}, ""),
-    ((PretrainedCLIP,), {"batch_size": 2.5}, ""),
     ((LeNet5, *CONTRASTIVE, CLIP), {"embed_dim": 0}, ""),
     (PATCHED, {"embed_dim": 2.5}, ""),
     ((LeNet5,), {"layer": "fc"}, ""),
@@ -451,21 +519,3 @@ def test_predict_gives_the_labels_it_was_taught(few):
     names = np.array([f"digit {c}" for c in few.class_names])
     lenet = LeNet5(epochs=12).fit(few.train.x, names[few.train.y])
     assert (lenet.predict(few.train.x) == names[few.train.y]).mean() > 0.8
-
-
-def test_lenet_takes_views_of_the_users_own(fitted, few):
-    own = (fit(LeNet5(epochs=2, augment=[a]), few.train) for a in (Affine(), ResizedCrop(0.3)))
-    plain, mild, strong = (e.transform(few.test.x) for e in (fitted(LENET), *own))
-    np.testing.assert_array_equal(plain, mild)
-    assert not np.allclose(plain, strong)
-
-
-def test_shuffled_labels_are_learned_and_do_not_help(few):
-    """The control must fail: trained on nonsense, the vectors retrieve worse than pixels."""
-    right = LeNet5(epochs=15).fit(few.train.x, few.train.y)
-    deaf = LeNet5(epochs=15).fit(few.train.x, shuffled(few.train.y))
-    value = {
-        name: mean_average_precision(e.transform(few.test.x), few.test.y).mean()
-        for name, e in (("right", right), ("deaf", deaf), ("pixels", Pixels().fit(few.train.x)))
-    }
-    assert value["deaf"] < value["pixels"] < value["right"]

@@ -276,18 +276,8 @@ def test_only_images_of_the_withheld_classes_count(clip, digits, scenes):
 def test_the_cells_on_a_real_clip(digits, empty_cache, monkeypatch, capsys):
     """Through the same call, from the cache that a download fills, with no network."""
     cells = {cell.id: cell.source for cell in nbformat.read(NOTEBOOK, 4).cells}
-    names = dict(
-        CLIP=CLIP,
-        captions=captions,
-        images=digits,
-        nouns=captions.nouns(digits.class_names),
-        np=np,
-        plt=plt,
-        scans_named=scans_named,
-        show=show,
-        show_source=show_source,
-        single=single,
-    )
+    names = globals() | dict(plt=plt, show=show, show_source=show_source)
+    names |= dict(images=digits, nouns=captions.nouns(digits.class_names))
     exec(cells["real"], names)
     assert names["real"] is None
     assert "embedlab fetch clip:openai/clip-vit-base-patch32" in capsys.readouterr().out

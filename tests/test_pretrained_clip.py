@@ -103,6 +103,7 @@ def test_answers_are_those_of_transformers(channels, shape, clip, theirs):
     np.testing.assert_allclose(v, out.image_embeds, atol=1e-5)
     np.testing.assert_allclose(t, out.text_embeds, atol=1e-5)
     odds = clip.zero_shot(x, TEXTS)
+    assert odds.dtype == np.float32
     np.testing.assert_allclose(odds, out.logits_per_image.softmax(dim=1), atol=1e-4)
     assert clip.scale_ == pytest.approx(theirs[0].logit_scale.exp().item(), rel=1e-6)
     assert np.ptp(odds, axis=0).max() > 0.01  # images and texts do differ
@@ -169,15 +170,6 @@ def test_half_precision_weights_are_computed_in_full(folder, tmp_path, clip):
 
 
 # --- what is refused ----------------------------------------------------------------------------
-
-
-def test_missing_files_are_named(folder, tmp_path):
-    other = shutil.copytree(folder, tmp_path / "other")
-    for name in ("config.json", "preprocessor_config.json", "processor_config.json"):
-        (other / name).unlink()
-    words = r"no config\.json and no preprocessor_config\.json or processor_config\.json\.$"
-    with pytest.raises(DataUnavailable, match=words):
-        CLIP.from_pretrained(other)
 
 
 def test_a_text_that_is_too_long(clip, theirs):

@@ -80,7 +80,5 @@ def test_an_unknown_arithmetic_is_an_error(monkeypatch):
         use_reference_arithmetic()
 
 
-def test_an_old_processor_is_left_alone(monkeypatch):
-    code = "from embedlab import settings; settings._has_avx2 = lambda: False; "
-    code += f"settings.use_reference_arithmetic(); {SET}"
-    assert run(code) == "0"
+def test_an_old_processor_is_left_alone():
+    assert set_up("from embedlab import settings; settings._has_avx2 = lambda: False") == "0"

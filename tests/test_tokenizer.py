@@ -1,5 +1,4 @@
 import re
-import warnings
 
 import numpy as np
 import pytest
@@ -49,12 +48,6 @@ def test_unknown_words_are_one_token_and_named(tokenizer):
     assert len(seen) == 1
     assert tokens.tolist()[:2] == [[2, 3, 1, 0, 0, 0]] * 2
     assert tokens.tolist()[2] == [2, 3, 1, 4, 0, 0]
-
-
-def test_known_words_are_not_warned_of(tokenizer):
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        tokenizer(["SEVEN t-shirts"])
 
 
 def test_as_long_as_fits_and_one_more(tokenizer):
