@@ -3,6 +3,7 @@ import pytest
 from sklearn.metrics import average_precision_score
 
 from embedlab.measure import probes, retrieval, scoreboard
+from embedlab.measure.intervals import Measure
 
 
 def blobs(rng, n=90, classes=3, spread=1.0, dim=6):
@@ -40,6 +41,26 @@ def test_map_pseudo_values_are_the_jackknifes(rng):
     jackknife = 60 * pseudo.mean() - 59 * np.array(left_out)
     assert np.corrcoef(pseudo, jackknife)[0, 1] > 0.99
     assert pseudo.std() == pytest.approx(jackknife.std(), rel=0.1)
+
+
+def full_bootstrap(v, y, rng, n_boot=300):
+    """mAP of resampled test sets, computed whole; copies of a query are not in its gallery."""
+    means = []
+    for drawn in rng.integers(0, len(y), (n_boot, len(y))):
+        answered = [q for q in drawn if (y[drawn[drawn != q]] == y[q]).any()]
+        means.append(np.mean([brute_force_ap(v, y, drawn, q) for q in answered]))
+    return np.array(means)
+
+
+def test_map_interval_is_as_wide_as_a_bootstrap_of_queries_and_gallery(rng):
+    v, y = blobs(rng, n=60, spread=2.0)
+    pseudo = retrieval.mean_average_precision(v, y)
+    ours = Measure.from_units("map", image=pseudo).replicates().std()
+    whole = full_bootstrap(v, y, rng).std()
+    assert ours == pytest.approx(whole, rel=0.2)
+    # Resampling the queries alone is too narrow: that is why pseudo-values are used.
+    aps = [brute_force_ap(v, y, np.arange(len(y)), q) for q in range(len(y))]
+    assert np.std(aps) / np.sqrt(len(aps)) < 0.8 * whole
 
 
 def test_map_of_equal_vectors_is_chance_whatever_the_order_of_the_labels():
