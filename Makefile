@@ -32,6 +32,7 @@ benchmarks: .venv/ready
 	$(BIN)/python benchmarks/bench_simclr.py --fashion
 	$(BIN)/python benchmarks/bench_vit.py
 	$(BIN)/python benchmarks/bench_clip.py
+	$(BIN)/python benchmarks/bench_embed.py
 	$(BIN)/python benchmarks/bench_text.py
 	$(BIN)/python benchmarks/bench_arithmetic.py
 	$(BIN)/python benchmarks/bench_threads.py
