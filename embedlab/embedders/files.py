@@ -26,7 +26,7 @@ from tqdm import tqdm
 from embedlab.data.pictures import open_picture
 from embedlab.embedders.base import Embedder
 from embedlab.embedders.pretrained import Pretrained
-from embedlab.search.shards import Writer
+from embedlab.search.shards import ROWS, Writer
 from embedlab.training.device import own_threads, pick_device
 
 BATCH_SIZE = 32
@@ -151,6 +151,7 @@ def embed_into(
     workers: int | None = None,
     batch_size: int = BATCH_SIZE,
     report: Callable[[str], None] = lambda line: None,
+    shard_rows: int = ROWS,
 ) -> Summary:
     """Embed the files whose content has no vector yet; `report` is told of each that fails."""
     names = list(dict.fromkeys(str(Path(os.path.abspath(path)).as_posix()) for path in paths))
@@ -184,6 +185,9 @@ def embed_into(
             for i, why in done.failed.items():
                 hashes.pop(names[i], None)
                 fail(names[i], why)
+            # Whole batches: a picture's last digits depend on how many it is computed with, and
+            # a run that goes on from here finds the same batches.
+            writer.flush(shard_rows)
             embedded += len(done.rows)
             bar.update(min(batch_size, len(names) - bar.n))
     for name, sha256 in copies.items():

@@ -22,7 +22,7 @@ from filelock import FileLock, Timeout
 from embedlab.search.exact import normalize
 from embedlab.settings import write_whole
 
-ROWS = 1024  # of a shard: what a kill can lose
+ROWS = 1024  # of a shard, or a batch more: what a kill can lose
 
 
 class Key(NamedTuple):
@@ -71,12 +71,10 @@ class Writer:
         self.known.add(sha256)
         self._rows.append((sha256, path, vector))
         self._dim = self._dim if vector is None else len(vector)
-        if len(self._rows) >= ROWS:
-            self.flush()
 
-    def flush(self) -> None:
-        """Write what has been added since the last shard."""
-        if not self._rows:
+    def flush(self, at_least: int = 1) -> None:
+        """Write what has been added since the last shard, if it is so many rows."""
+        if len(self._rows) < at_least:
             return
         rows = sorted(self._rows, key=lambda row: row[2] is None)  # those with a vector first
         path = self.folder / f"{self._number + 1:06d}.parquet"
