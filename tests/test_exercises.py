@@ -2,6 +2,7 @@ import ast
 import inspect
 import re
 from itertools import combinations
+from pathlib import Path
 
 import nbformat
 import numpy as np
@@ -130,13 +131,35 @@ def test_an_answer_that_changes_what_it_is_given_is_told_so(e):
 
 
 @each
-def test_three_hints_and_at_least_three_wrong_answers_in_at_most_seventy_lines(e):
-    """Lines of the file, over the exercises in it."""
+def test_three_hints_and_at_least_three_wrong_answers_in_at_most_fifty_lines(e):
     assert len(e.hints) == 3
     assert len(e.answers) >= 3
-    module = inspect.getmodule(e.solution)
-    n = sum(isinstance(value, Exercise) for value in vars(module).values())
-    assert len(inspect.getsource(module).splitlines()) <= 70 * n
+    assert lines(e) <= 50
+
+
+def lines(e: Exercise) -> int:
+    """Lines of an exercise's table and of what it names, without what another one names too."""
+    file = Path(inspect.getsourcefile(e.solution))
+    parts = {}
+    for node in ast.parse(file.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            parts[node.name] = node
+        elif isinstance(node, ast.Assign):
+            parts[node.targets[0].id] = node
+
+    def named(part):
+        found, new = set(), {part}
+        while new:
+            found |= new
+            ids = {n.id for p in new for n in ast.walk(parts[p]) if isinstance(n, ast.Name)}
+            new = (ids & parts.keys()) - found
+        return found
+
+    module = vars(inspect.getmodule(e.solution))
+    reach = {v.name: named(k) for k, v in module.items() if isinstance(v, Exercise)}
+    shared = set().union(*(r for name, r in reach.items() if name != e.name))
+    shared -= {e.solution.__name__}
+    return sum(n.end_lineno - n.lineno + 1 for k, n in parts.items() if k in reach[e.name] - shared)
 
 
 def test_answers_that_crash_or_return_nothing_are_explained():
