@@ -39,7 +39,8 @@ def test_doctor_says_what_is_missing_and_how_to_get_it(tmp_path):
     assert done.exit_code == 0
     assert "fashion-mnist: MISSING, 31 MB: embedlab fetch fashion-mnist" in done.output
     assert "digits: embedded" in done.output
-    assert "MiniLM sentence weights: present" in done.output
+    assert "weights of EfficientNet-Lite0: present" in done.output
+    assert "weights of MiniLM: present" in done.output
     assert "device" in done.output
     assert str(tmp_path) in done.output
 

@@ -8,7 +8,7 @@ from joblib import cpu_count
 
 from embedlab.data.download import manifest, missing
 from embedlab.data.load import EMBEDDED
-from embedlab.data.weights import minilm_folder
+from embedlab.data.weights import efficientnet_lite0, minilm_folder
 from embedlab.settings import CHECKOUT, HOME, REFERENCE, data_home, offline, wanted_threads
 from embedlab.training.device import pick_budget, pick_device, set_threads
 from embedlab.training.fingerprint import differing, fingerprint, software, stored, write
@@ -49,8 +49,9 @@ def report() -> None:
         size = sum(entry["bytes"] for entry in missing(name)) / 1e6
         absent = f"MISSING, {size:.0f} MB: embedlab fetch {name}"
         print(f"  {name}: {absent if size else 'present'}")
-    try:
-        minilm_folder()
-        print("  MiniLM sentence weights: present")
-    except OSError as error:
-        print(f"  MiniLM sentence weights: MISSING. {error}")
+    for name, find in (("EfficientNet-Lite0", efficientnet_lite0), ("MiniLM", minilm_folder)):
+        try:
+            find()
+            print(f"  weights of {name}: present")
+        except OSError as error:
+            print(f"  weights of {name}: MISSING. {error}")

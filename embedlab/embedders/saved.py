@@ -36,7 +36,8 @@ VERSIONED = ("embedlab", "numpy", "scikit-learn", "torch")
 def _known() -> dict[str, type]:
     """By name, the classes of which a file may hold an object."""
     from embedlab import embedders
-    from embedlab.embedders import pretrained_clip
+    from embedlab.embedders.pretrained_clip import PretrainedCLIP
+    from embedlab.embedders.remote import RemoteText
 
     ours = [getattr(embedders, name) for name in embedders.__all__]
     views = [v for v in vars(augment).values() if isclass(v) and v.__module__ == augment.__name__]
@@ -50,7 +51,7 @@ def _known() -> dict[str, type]:
         pipeline.Pipeline,
         KernelCenterer,
     ]
-    classes = [*ours, pretrained_clip.PretrainedCLIP, WordTokenizer, *views, *theirs]
+    classes = [*ours, PretrainedCLIP, RemoteText, WordTokenizer, *views, *theirs]
     return {f"{c.__module__.partition('.')[0]}.{c.__name__}": c for c in classes}
 
 
