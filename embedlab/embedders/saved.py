@@ -36,8 +36,7 @@ VERSIONED = ("embedlab", "numpy", "scikit-learn", "torch")
 def _known() -> dict[str, type]:
     """By name, the classes of which a file may hold an object."""
     from embedlab import embedders
-    from embedlab.embedders.pretrained_clip import PretrainedCLIP
-    from embedlab.embedders.remote import RemoteText
+    from embedlab.embedders import pretrained_clip, remote
 
     ours = [getattr(embedders, name) for name in embedders.__all__]
     views = [v for v in vars(augment).values() if isclass(v) and v.__module__ == augment.__name__]
@@ -51,7 +50,8 @@ def _known() -> dict[str, type]:
         pipeline.Pipeline,
         KernelCenterer,
     ]
-    classes = [*ours, PretrainedCLIP, RemoteText, WordTokenizer, *views, *theirs]
+    others = [pretrained_clip.PretrainedCLIP, remote.RemoteText, WordTokenizer]
+    classes = [*ours, *others, *views, *theirs]
     return {f"{c.__module__.partition('.')[0]}.{c.__name__}": c for c in classes}
 
 
