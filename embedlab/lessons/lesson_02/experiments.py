@@ -47,15 +47,8 @@ def left_out(choice: int, n_classes: int = 10) -> tuple[int, int, int]:
 def left_out_rows(choice: int, images: Images) -> list[Row]:
     """Train LeNet-5 without three classes, then measure its last layers on those three.
 
-    Parameters
-    ----------
-    choice : int
-        Which three, see :func:`left_out`; also the seed.
-
-    Returns
-    -------
-    list of Row
-        One for each of pixels, fc84, fc84 cut to the logits' length, logits and softmax.
+    `choice` says which three, see :func:`left_out`, and is the seed. A row for each of pixels,
+    fc84, fc84 cut to the logits' length, logits and softmax.
     """
     new = np.array(left_out(choice, len(images.class_names)))
     seen = images.train[~np.isin(images.train.y, new)]
@@ -144,10 +137,7 @@ PROBED = ("c1", "s2", "c3", "s4", "c5", "fc84")
 def layer_row(network: LeNet5, layer: str, images: Images, name: str) -> Row:
     """What a linear probe reads from one layer, brought to 64 numbers by PCA.
 
-    Returns
-    -------
-    Row
-        With the measures ``ink``, ``slant``, ``position`` (R squared) and ``class`` (accuracy).
+    Its measures are ``ink``, ``slant``, ``position`` (R squared) and ``class`` (accuracy).
     """
     splits: dict[str, Split] = {k: getattr(images, k) for k in ("train", "val", "test")}
     vectors = {k: network.at(layer=layer).transform(s.x) for k, s in splits.items()}

@@ -17,13 +17,7 @@ LENGTHS = (2, 4, 8, 16, 32, 48)
 
 
 def rebuilt_row(embedder: Embedder, images: Images, name: str) -> Row:
-    """The whole yardstick, and the error of rebuilt images: ``error`` of test, ``train_error``.
-
-    Parameters
-    ----------
-    embedder : Embedder
-        Fitted, with ``reconstruct``.
-    """
+    """The whole yardstick, and the error of rebuilt images: ``error`` of test, ``train_error``."""
     row = score(embedder, images, name)
     for key, split in (("error", images.test), ("train_error", images.train)):
         rebuilt = embedder.reconstruct(split.x)

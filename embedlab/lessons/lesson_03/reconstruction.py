@@ -10,22 +10,8 @@ def reconstruction_error(
 ) -> Measure:
     """Logarithm of the mean squared error of rebuilt images, so that differences are ratios.
 
-    Parameters
-    ----------
-    x, rebuilt : ndarray of float, shape (N, C, H, W)
-    dataset : str
-    where : ndarray of bool, shape (H, W), optional
-        Pixels that count; default all.
-
-    Raises
-    ------
-    ValueError
-        For shapes that do not go together, or rebuilt images without any error.
-
-    Returns
-    -------
-    Measure
-        ``"log_error"``; ``np.exp(measure.value)`` is the mean squared error a pixel.
+    Of images (N, C, H, W) alike, and of their pixels those where `where`, (H, W) of bool, is true.
+    ``np.exp(measure.value)`` is the mean squared error a pixel; without any error, ValueError.
     """
     x, rebuilt = np.asarray(x), np.asarray(rebuilt, np.float64)
     if x.ndim != 4 or x.shape != rebuilt.shape:

@@ -34,18 +34,7 @@ def attention_rollout(attention: np.ndarray) -> np.ndarray:
 
 
 def patch_distances(side: int, patch_size: int) -> np.ndarray:
-    """Distances between the centres of all patches, in pixels.
-
-    Parameters
-    ----------
-    side : int
-        Patches along a side.
-    patch_size : int
-
-    Returns
-    -------
-    ndarray of float, shape (side ** 2, side ** 2)
-    """
+    """Distances in pixels between the centres of all patches, `side` along a side: (T, T)."""
     place = np.indices((side, side)).reshape(2, -1).T * patch_size
     return np.linalg.norm(place[:, None] - place[None], axis=2)
 

@@ -88,20 +88,10 @@ def cosines(positions: np.ndarray) -> np.ndarray:
 
 
 def nearness(positions: np.ndarray, patch_size: int, dataset: str = "") -> Measure:
-    """How well the cosines of position embeddings tell which patches are near.
+    """How well the cosines of position embeddings (T, D) tell which patches are near.
 
-    Parameters
-    ----------
-    positions : ndarray of float, shape (T, D)
-        Of the patches, row by row.
-    patch_size : int
-    dataset : str
-
-    Returns
-    -------
-    Measure
-        ``"correlation"``: for each patch that of the cosines with all others and the distances,
-        its sign turned; 0 where they have nothing to do with each other.
+    ``"correlation"``: for each patch that of the cosines with all others and the distances, its
+    sign turned; 0 where they have nothing to do with each other.
     """
     t = len(positions)
     others = ~np.eye(t, dtype=bool)

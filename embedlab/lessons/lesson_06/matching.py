@@ -29,25 +29,9 @@ def recalls(
 ) -> dict[str, Measure]:
     """Recall both ways among pools of pairs; equal captions are matches of each other's images.
 
-    Parameters
-    ----------
-    image, text : ndarray of float, shape (N, D)
-        Row i of both is a pair.
-    captions : ndarray of str, shape (N,)
-    dataset : str
-    ks : tuple of int
-    pool : int
-        Pairs to choose among: the larger, the harder. Pairs that fill no pool are left out.
-
-    Returns
-    -------
-    dict of str to Measure
-        Such as ``"image to text @5"``, measures of accuracy.
-
-    Raises
-    ------
-    ValueError
-        For fewer pairs than a pool.
+    Row i of `image` and `text`, both (N, D), is a pair, with one of the `captions` (N,). There are
+    `pool` pairs to choose among: the larger, the harder; pairs that fill no pool are left out. The
+    measures, of accuracy, have names such as ``"image to text @5"``.
     """
     if len(image) < pool:
         raise ValueError(f"pool={pool}: there are only {len(image)} pairs.")
@@ -64,20 +48,10 @@ def recalls(
 
 
 def modality_gap(image: np.ndarray, text: np.ndarray) -> float:
-    """Distance between the mean image and the mean text.
+    """Distance between the mean image (N, D) and the mean text (M, D), all vectors of length one.
 
-    Parameters
-    ----------
-    image, text : ndarray of float, shape (N, D), (M, D)
-        Of length one.
+    0 where both have the same middle, 2 where they sit at opposite poles.
 
-    Returns
-    -------
-    float
-        0 where both have the same middle, 2 where they sit at opposite poles.
-
-    References
-    ----------
     Liang et al. (2022), Mind the gap: understanding the modality gap in multi-modal contrastive
     representation learning.
     """
@@ -85,16 +59,8 @@ def modality_gap(image: np.ndarray, text: np.ndarray) -> float:
 
 
 def close_gap(vectors: np.ndarray, middle: np.ndarray) -> np.ndarray:
-    """Vectors moved so that their modality's middle is the origin, and brought back to length one.
+    """Vectors (N, D) moved so that `middle` (D,) is the origin, and brought back to length one.
 
-    Parameters
-    ----------
-    vectors : ndarray of float, shape (N, D)
-    middle : ndarray of float, shape (D,)
-        Mean of the modality's vectors, taken on training pairs.
-
-    Returns
-    -------
-    ndarray of float32, shape (N, D)
+    The middle of a modality is the mean of its vectors, taken on training pairs.
     """
     return normalize(vectors - middle)

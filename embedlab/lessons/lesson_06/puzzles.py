@@ -30,11 +30,8 @@ class Puzzle:
 def choice_accuracy(clip: ImageTextEmbedder, puzzle: Puzzle, dataset: str = "") -> Measure:
     """How often the true caption is nearest to its picture.
 
-    Returns
-    -------
-    Measure
-        Of accuracy. Where captions have the same vector, each gets its share: no order of words
-        that cannot be seen is rewarded.
+    Where captions have the same vector, each gets its share: no order of words that cannot be seen
+    is rewarded.
     """
     said, where = np.unique(puzzle.options, return_inverse=True)
     text = clip.embed_text(said)[where.reshape(len(puzzle.options), -1)]  # (N, options, D)
@@ -44,22 +41,10 @@ def choice_accuracy(clip: ImageTextEmbedder, puzzle: Puzzle, dataset: str = "") 
 
 
 def puzzles(split: Split, scenes: CaptionedImages, n: int = 500, seed: int = 100) -> list[Puzzle]:
-    """Every puzzle that the classes allow, on pictures composed from a split.
+    """Every puzzle that the classes allow, `n` pictures each composed from a split, that of test.
 
-    Parameters
-    ----------
-    split : Split
-        Whose images are used: those of test.
-    scenes : CaptionedImages
-        Whose words are used, and whose held-out pairs are left out but where they are asked for.
-    n : int
-        Pictures of each puzzle.
-    seed : int
-
-    Returns
-    -------
-    list of Puzzle
-        Sums only where the classes are digits; the last ones on pairs that training held out.
+    The words are those of `scenes`, and the pairs that it held out are left out but in the last
+    ones, which are of these alone. Sums only where the classes are digits.
     """
     nouns, held_out = scenes.nouns, scenes.held_out
 
@@ -162,17 +147,8 @@ def zero_shot_accuracy(
 ) -> dict[str, Measure]:
     """Which two objects, or what and how many: zero-shot among all captions of the kind.
 
-    For two objects the order is not judged, only which two there are.
-
-    Parameters
-    ----------
-    scenes : Scenes
-        Of the kinds ``"two"`` and ``"several"``; others are left out.
-
-    Returns
-    -------
-    dict of str to Measure
-        ``"pairs"`` (chance: one over the number of pairs) and ``"counts"``.
+    ``"pairs"``, of scenes of ``"two"``, whose order is not judged (chance: one over the number of
+    pairs), and ``"counts"``, of ``"several"``; other scenes are left out.
     """
     out = {}
     two, several = scenes[scenes.kind == "two"], scenes[scenes.kind == "several"]

@@ -69,21 +69,9 @@ def draw_captions(
     guidance: float = USUAL,
     seed: int = 0,
 ) -> np.ndarray:
-    """A drawing of each caption.
+    """A drawing of each caption, float32 (N, C, 32, 32); `seed` is of the noise.
 
-    Parameters
-    ----------
-    clip, prior, painter
-        Fitted. No prior: the painter is handed the caption's own vector.
-    said : sequence of str
-    guidance : float
-        Of prior and painter.
-    seed : int
-        Of the noise.
-
-    Returns
-    -------
-    ndarray of float32, shape (len(said), C, 32, 32)
+    No prior: the painter is handed the caption's own vector. `guidance` is the painter's.
     """
     vectors = clip.embed_text(said)
     if prior is not None:
@@ -100,17 +88,7 @@ def drawing_accuracy(
     guidance: float = USUAL,
     seed: int = 0,
 ) -> Measure:
-    """How many drawings of one-object captions the judge takes for what was asked.
-
-    Parameters
-    ----------
-    judge : Classifier
-        Of one object.
-    clip, prior, painter, guidance, seed
-        See :func:`draw_captions`.
-    images : Images
-        Whose classes are asked for, each as often.
-    """
+    """How many drawings of one-object captions, of each class as many, the judge takes for it."""
     nouns = captions.nouns(images.class_names)
     label = np.repeat(np.arange(len(nouns)), EACH)
     said = [captions.one(nouns[c]) for c in label]
