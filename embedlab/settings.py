@@ -36,10 +36,15 @@ NOTEBOOKS = STARTED or ROOT / "notebooks"
 RESULTS = HOME / "results"
 
 
+def results_name(dataset: str) -> str:
+    """A set's name in results: of ``folder:PATH`` its last part, as the rest is this machine's."""
+    return Path(dataset.removeprefix("folder:")).name
+
+
 def stored_results(dataset: str, name: str) -> Path:
     """The results of an experiment: those that were measured here, or else the book's."""
-    mine = RESULTS / dataset / f"{name}.json"
-    return mine if mine.is_file() else ROOT / "results" / dataset / f"{name}.json"
+    file = Path(results_name(dataset), f"{name}.json")
+    return RESULTS / file if (RESULTS / file).is_file() else ROOT / "results" / file
 
 
 def write_whole(path: Path, content: str | bytes) -> Path:

@@ -29,7 +29,7 @@ from embedlab.lessons import ledger, lesson_modules
 from embedlab.measure.intervals import Measure
 from embedlab.measure.scoreboard import Row, pooled_row, score, stored_rows
 from embedlab.measure.verdicts import SHARES, Verdict, Verdicts
-from embedlab.settings import RESULTS, write_whole
+from embedlab.settings import RESULTS, results_name, write_whole
 from embedlab.training.device import pick_budget, pick_device, set_threads
 from embedlab.training.fingerprint import fingerprint
 
@@ -130,7 +130,8 @@ def run(
     limit = experiment.limit or (None if dataset in EMBEDDED else pick_budget(device).limit)
     images = load_images(dataset, limit)
     setting = _setting(images, device)
-    path = RESULTS / dataset / f"{name}.json"
+    called, folder = results_name(dataset), "folder:" * dataset.startswith("folder:")
+    path = RESULTS / called / f"{name}.json"
     stored = {"rows": [], "seconds": 0}
     if only is not None:
         stored = _stored(path, setting, len(experiment.seeds))
@@ -143,11 +144,14 @@ def run(
     content = {
         "name": name,
         "about": experiment.about,
-        "dataset": dataset,
-        "command": f"embedlab evidence {name} --dataset {dataset}",
+        "dataset": called,
+        "command": f"embedlab evidence {name} --dataset {folder}{called}",
         **setting,
         "seconds": round(stored["seconds"] + seconds, 1),
-        "rows": list(({row["name"]: row for row in stored["rows"]} | rows).values()),
+        "rows": [
+            {**row, "dataset": called}
+            for row in ({row["name"]: row for row in stored["rows"]} | rows).values()
+        ],
     }
     write_whole(path, _one_row_a_line(content))
     return path

@@ -187,7 +187,8 @@ def stored_rows(dataset: str = "digits", name: str = "scoreboard") -> dict[str, 
     content = json.loads(path.read_text(encoding="utf-8"))
     # Of the CPU: what a GPU has measured, no CPU gives to the last digit.
     arithmetic = content.get("fingerprint", "") if content.get("device") == "cpu" else ""
-    return {entry["name"]: Row.from_dict(entry, arithmetic) for entry in content["rows"]}
+    entries = [{**entry, "dataset": dataset} for entry in content["rows"]]  # a folder by its path
+    return {entry["name"]: Row.from_dict(entry, arithmetic) for entry in entries}
 
 
 def measure_all(train, val, test, dataset: str = "") -> dict[str, Measure]:
