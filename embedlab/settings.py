@@ -108,21 +108,12 @@ REFERENCE = {
 
 
 def use_reference_arithmetic() -> bool:
-    """Set the five variables, for this process and those that it starts.
+    """Set the five variables, for this process and those that it starts; whether that was done.
 
     A variable that the user has set stays. Nothing is done with ``EMBEDLAB_ARITHMETIC=native``,
     where ``EMBEDLAB_DEVICE`` names a GPU, on a processor without AVX2 (OpenBLAS would crash there),
-    or where NumPy or torch is loaded, because it would come too late.
-
-    Returns
-    -------
-    bool
-        Whether they were set.
-
-    Raises
-    ------
-    ValueError
-        Where ``EMBEDLAB_ARITHMETIC`` is neither ``reference`` nor ``native``.
+    or where NumPy or torch is loaded, because it would come too late. ValueError for another
+    arithmetic.
     """
     wanted = os.environ.get("EMBEDLAB_ARITHMETIC") or "reference"
     if wanted not in ("reference", "native"):

@@ -124,16 +124,7 @@ class Autoencoder(NetworkEmbedder):
         return in_batches(self.network_, self.network_.encoder, X)
 
     def decode(self, vectors) -> np.ndarray:
-        """From vectors to images.
-
-        Parameters
-        ----------
-        vectors : array-like of float, shape (N, n_components)
-
-        Returns
-        -------
-        ndarray of float32, shape (N, C, 32, 32)
-        """
+        """From vectors (N, n_components) to images, float32 (N, C, 32, 32)."""
         check_is_fitted(self, "fit_seconds_")
         vectors = check_array(vectors, dtype=np.float32, input_name="vectors")
         if vectors.shape[1] != self.n_components:
@@ -144,14 +135,5 @@ class Autoencoder(NetworkEmbedder):
         return in_batches(decoder, lambda v: torch.sigmoid(decoder(v)), vectors)
 
     def reconstruct(self, X) -> np.ndarray:
-        """Embed images and go back to pixels.
-
-        Parameters
-        ----------
-        X : array-like of float, shape (N, C, 32, 32)
-
-        Returns
-        -------
-        ndarray of float32, shape (N, C, 32, 32)
-        """
+        """Embed images (N, C, 32, 32) and go back to pixels, float32 of the same shape."""
         return self.decode(self.transform(X))

@@ -58,16 +58,7 @@ class PCA(_Flattened):
         return decomposition.PCA(self.n_components, random_state=self.seed)
 
     def reconstruct(self, X) -> np.ndarray:
-        """Embed images and go back to pixels.
-
-        Parameters
-        ----------
-        X : array-like of float, shape (N, C, H, W)
-
-        Returns
-        -------
-        ndarray of float32, shape (N, C, H, W)
-        """
+        """Embed images (N, C, H, W) and go back to pixels, float32 of the same shape."""
         vectors = self.transform(X)
         flat = self.estimator_.inverse_transform(vectors)
         return flat.reshape(-1, *self.image_shape_).astype(np.float32)

@@ -87,21 +87,11 @@ class MAE(PatchEmbedder):
     def rebuild(
         self, X, mask_ratio: float | None = None, seed: int = 0
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Hide patches of images and rebuild them.
+        """Hide patches of images (N, C, 32, 32), chosen by `seed`, and rebuild them.
 
-        Parameters
-        ----------
-        X : array-like of float, shape (N, C, 32, 32)
-        mask_ratio : float, optional
-            Default: that of the training.
-        seed : int
-            Of which patches are hidden.
-
-        Returns
-        -------
-        (ndarray of float32 (N, C, 32, 32), ndarray of bool (N, 1, 32, 32))
-            The images with their hidden patches rebuilt, the others as they were; and which pixels
-            were hidden.
+        `mask_ratio` is that of the training unless given. What comes back are the images with their
+        hidden patches rebuilt, float32, the others as they were; and which pixels were hidden, bool
+        (N, 1, 32, 32).
         """
         X = self._like_fitted(X)
         n_hidden = count_hidden(

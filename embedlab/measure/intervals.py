@@ -21,28 +21,15 @@ LEVEL = 0.95
 
 @dataclass(frozen=True)
 class Measure:
-    """A number with its 95% interval.
+    """A number with its 95% interval."""
 
-    Attributes
-    ----------
-    name : str
-        ``"linear"``, ``"knn"``, ``"five_shot"``, ``"map"`` or another key of the margins in
-        :mod:`embedlab.measure.verdicts`.
-    value : float
-    effects : dict of str to ndarray
-        For each source of chance (``"image"``, ``"draw"``, ``"seed"`` …) how far each of its units
-        lies from `value`; each sums to zero.
-    dataset : str
-        The image set it was measured on.
-    fingerprint : str
-        Of a stored one: the arithmetic that it was measured with.
-    """
-
-    name: str
+    name: str  # "linear", "knn", "five_shot", "map" or another key of the margins, see `verdicts`
     value: float
+    # For each source of chance ("image", "draw", "seed" …) how far each of its units lies from
+    # `value`, (n_units,); each sums to zero.
     effects: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
-    dataset: str = ""
-    fingerprint: str = ""
+    dataset: str = ""  # that it was measured on
+    fingerprint: str = ""  # of a stored one: the arithmetic that it was measured with
 
     def __post_init__(self):
         if not all(np.isfinite(numbers).all() for numbers in (self.value, *self.effects.values())):

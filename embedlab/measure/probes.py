@@ -54,17 +54,9 @@ def knn_probe(train, test, k: int = 10) -> np.ndarray:
 
 
 def few_shot_draws(y: np.ndarray, shots: int = 5, draws: int = 10) -> list[np.ndarray]:
-    """Positions of `shots` images of each class of labels `y` (N,), the same for everybody.
+    """Positions (classes * shots,) of `shots` images of each class of `y` (N,), of `draws` draws.
 
-    Returns
-    -------
-    list of ndarray of int, shape (classes * shots,)
-        Of `draws` draws.
-
-    Raises
-    ------
-    ValueError
-        Where a class has fewer images.
+    The same for everybody. ValueError where a class has fewer images.
     """
     rng = np.random.default_rng(0)
     by_class = [np.flatnonzero(y == label) for label in np.unique(y)]

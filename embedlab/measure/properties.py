@@ -11,17 +11,10 @@ from embedlab.search.exact import nearest
 
 
 def properties(x: np.ndarray) -> dict[str, np.ndarray]:
-    """Low-level properties of each image, from the moments of its brightness.
+    """Low-level properties (N,) of each image (N, C, H, W), from the moments of its brightness.
 
-    Parameters
-    ----------
-    x : ndarray of float, shape (N, C, H, W)
-
-    Returns
-    -------
-    dict of str to ndarray of float64, shape (N,)
-        ``ink``, the mean brightness; ``slant``, pixels to the right for each pixel up; and
-        ``position``, the column of the centre of mass, in pixels.
+    ``ink``, the mean brightness; ``slant``, pixels to the right for each pixel up; and
+    ``position``, the column of the centre of mass, in pixels.
     """
     mass = x.mean(axis=1).astype(np.float64) + 1e-9  # (N, H, W)
     total = mass.sum(axis=(1, 2))
@@ -56,31 +49,16 @@ def r2_probe(train, val, test, dataset: str = "") -> Measure:
 def shared_by_neighbours(
     vectors: np.ndarray, values: np.ndarray, k: int = 9, dataset: str = ""
 ) -> Measure:
-    """How much of a property an image shares with its nearest neighbours by cosine.
+    """How much of a property an image shares with its `k` nearest neighbours by cosine.
 
-    For numbers: one less the mean squared difference, over that of random pairs. For classes: the
-    share of neighbours of the same class, chance taken off. So both are 1 where neighbours are
-    equal and 0 where they are no more alike than any two images.
+    The measure is ``"share"``, of vectors (N, D) and values (N,). For floats: one less the mean
+    squared difference, over that of random pairs. For integers, which are classes: the share of
+    neighbours of the same class, chance taken off. So both are 1 where neighbours are equal and 0
+    where they are no more alike than any two images.
 
-    Parameters
-    ----------
-    vectors : ndarray of float, shape (N, D)
-    values : ndarray, shape (N,)
-        Floats are a property in numbers, integers are classes.
-    k : int
-        Neighbours.
-    dataset : str
-
-    Returns
-    -------
-    Measure
-        ``"share"``. Its interval counts each image as a query, as an answer to other queries, in
-        whose place the next nearest would stand, and in what random pairs have in common.
-
-    Raises
-    ------
-    ValueError
-        For a property that is the same for every image, or too few images.
+    The interval counts each image as a query, as an answer to other queries, in whose place the
+    next nearest would stand, and in what random pairs have in common. ValueError for a property
+    that is the same for every image, or too few images.
     """
     values = column_or_1d(values)
     check_consistent_length(vectors, values)

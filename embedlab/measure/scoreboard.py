@@ -168,19 +168,7 @@ def pooled_row(rows: Sequence[Row], source: str = "seed") -> Row:
 
 
 def stored_rows(dataset: str = "digits", name: str = "scoreboard") -> dict[str, Row]:
-    """Rows of a results file, by method.
-
-    Parameters
-    ----------
-    dataset : str
-    name : str
-        Of the evidence that wrote them.
-
-    Returns
-    -------
-    dict of str to Row
-        Empty where there is no such file.
-    """
+    """Rows of the results file of an experiment, by name; none where there is no such file."""
     path = stored_results(dataset, name)
     if not path.is_file():
         return {}

@@ -28,19 +28,7 @@ def top_k(
 
 
 def nearest(vectors: np.ndarray, k: int, queries: np.ndarray | None = None) -> np.ndarray:
-    """The k nearest other vectors of each, by cosine, best first.
-
-    Parameters
-    ----------
-    vectors : ndarray of float, shape (N, D)
-    k : int
-    queries : ndarray of int, optional
-        Positions to ask for; default all.
-
-    Returns
-    -------
-    ndarray of int64, shape (number of queries, k)
-    """
+    """Of each vector (N, D), or of those at `queries`, the k nearest others, best first."""
     vectors = np.asarray(vectors)
     queries = np.arange(len(vectors)) if queries is None else np.asarray(queries)
     return top_k(vectors[queries], vectors, k, own=queries)

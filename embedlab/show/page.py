@@ -27,12 +27,7 @@ class Source:
 
 
 def show_source(*objects) -> None:
-    """Display the source of functions or classes of the package, folded.
-
-    Parameters
-    ----------
-    *objects : function or class
-    """
+    """Display the source of functions or classes of the package, folded."""
     display(Source(*objects))
 
 

@@ -36,14 +36,7 @@ def use_style() -> None:
 
 
 def show(figure: plt.Figure, alt: str) -> None:
-    """Display a figure with words for those who cannot see it, and close it.
-
-    Parameters
-    ----------
-    figure : matplotlib.figure.Figure
-    alt : str
-        What it shows, in a sentence.
-    """
+    """Display a figure with words for those who cannot see it, and close it."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", bbox_inches="tight")
     plt.close(figure)
@@ -72,22 +65,19 @@ def image_grid(
     size: float = 0.9,
     diverging: bool = False,
 ) -> None:
-    """Show images side by side.
+    """Show images (N, C, H, W) side by side.
 
     Parameters
     ----------
-    x : ndarray of float, shape (N, C, H, W)
-    alt : str
-    titles : sequence of str, optional
-        One above each image.
-    columns : int
-    frames : sequence of str or None, optional
-        Colour of a frame round each image.
-    rows : sequence of str, optional
-        A name at the left of each row.
-    size : float
-        Of an image, in inches.
-    diverging : bool
+    x, alt
+        The images, and what they show, in a sentence, for those who cannot see them.
+    titles, rows
+        A word above each image, and at the left of each row.
+    columns, size
+        Images in a row; inches of an image.
+    frames
+        Colour of a frame round each image, or None.
+    diverging
         Draw the values, positive red and negative blue, white at zero, instead of pixels.
     """
     n_rows = -(-len(x) // columns)
@@ -128,18 +118,10 @@ def filter_pictures(filters: np.ndarray, side: int) -> np.ndarray:
 
 
 def token_colors(tokens: np.ndarray, patch_size: int) -> np.ndarray:
-    """The first three principal components of tokens as red, green and blue patches.
+    """The first three principal components of tokens (N, T, D) as red, green and blue patches.
 
-    Parameters
-    ----------
-    tokens : ndarray of float, shape (N, T, D)
-        Of T patches in a square, row by row.
-    patch_size : int
-        Side of a drawn patch, in pixels.
-
-    Returns
-    -------
-    ndarray of float, shape (N, 3, H, H), in [0, 1]
+    The T patches are a square, row by row; each is drawn `patch_size` pixels wide. What comes out
+    are pictures (N, 3, H, H) in [0, 1].
     """
     n, t, _ = tokens.shape
     three = PCA(3).fit_transform(tokens.reshape(n * t, -1))
@@ -154,18 +136,8 @@ def neighbours(
 ) -> None:
     """Each query at the left, then its nearest neighbours by cosine, framed by right or wrong.
 
-    Parameters
-    ----------
-    vectors : ndarray, shape (N, D)
-        Of every image of `split`.
-    queries : sequence of int
-        Positions in `split`.
-    names : sequence of str
-        Of the classes.
-    alt : str
-        What it shows, for those who cannot see it.
-    k : int
-        Neighbours shown.
+    The vectors (N, D) are of every image of `split`, the queries positions in it; `names` are of
+    the classes, and `alt` says what it shows for those who cannot see it.
     """
     shown = np.column_stack([queries, nearest(vectors, k, queries)])
     same = split.y[shown] == split.y[shown[:, :1]]

@@ -44,18 +44,9 @@ class Board(pd.DataFrame):
 
 
 def table(rows: Iterable[Row], cost: bool = False) -> pd.DataFrame:
-    """The scoreboard as a table, best mAP first.
+    """The scoreboard as a table, best mAP first; each measure as ``value [low, high]``.
 
-    Parameters
-    ----------
-    rows : iterable of Row
-    cost : bool
-        Add seconds to fit and images embedded a second, which depend on the machine.
-
-    Returns
-    -------
-    pandas.DataFrame
-        One line an embedder; each measure as ``value [low, high]``.
+    With `cost`, seconds to fit and images embedded a second too, which depend on the machine.
     """
     rows = sorted(rows, key=lambda row: -row.map.value)
     entries, lines = numbers(rows), []

@@ -269,12 +269,7 @@ class Blur(_View):
 
 @dataclass(frozen=True)
 class Compose:
-    """Several views, one after the other.
-
-    Parameters
-    ----------
-    views : sequence of views
-    """
+    """Several views, one after the other."""
 
     views: tuple[View, ...]
 

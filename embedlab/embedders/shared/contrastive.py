@@ -117,14 +117,7 @@ class Contrastive(NetworkEmbedder):
     """An encoder trained so that two views of an image come near each other, and others do not.
 
     A subclass writes ``_loss(a, b)``, the loss of a batch of projected views, both (N, D) and of
-    length one, where row i of both belongs to image i.
-
-    Attributes
-    ----------
-    network_ : torch.nn.ModuleDict
-        The ``encoder`` and the ``head``.
-    loss_curve_, alignment_curve_, uniformity_curve_ : list of float
-        Means over each epoch, of the projected views.
+    length one, where row i of both belongs to image i. The curves are means over each epoch.
     """
 
     views: tuple[View, ...] | None = None

@@ -26,33 +26,13 @@ class ImageTextEmbedder(Embedder):
         raise NotImplementedError
 
     def embed_images(self, x) -> np.ndarray:
-        """Images as vectors of length one.
-
-        Parameters
-        ----------
-        x : array-like of float, shape (N, C, H, W)
-
-        Returns
-        -------
-        ndarray of float32, shape (N, D)
-        """
+        """Images (N, C, H, W) as vectors of length one, float32 (N, D)."""
         return normalize(self.transform(x))
 
     def embed_text(self, texts: Sequence[str]) -> np.ndarray:
-        """Texts as vectors of length one, in the space of the images.
+        """Texts as vectors of length one, float32 (N, D), in the space of the images.
 
-        Parameters
-        ----------
-        texts : sequence of str
-
-        Returns
-        -------
-        ndarray of float32, shape (N, D)
-
-        Raises
-        ------
-        TypeError, ValueError
-            For what is no text, for none, or for one that is too long.
+        TypeError or ValueError for what is no text, for none, or for one that is too long.
         """
         return self._said(texts, "texts")
 
@@ -81,21 +61,7 @@ class ImageTextEmbedder(Embedder):
         return odds / odds.sum(axis=1, keepdims=True)
 
     def class_vectors(self, prompts: Sequence[str] | Sequence[Sequence[str]]) -> np.ndarray:
-        """A vector of length one for each class, from its prompt or its prompts.
-
-        Parameters
-        ----------
-        prompts : sequence of str, or of sequences of str
-
-        Returns
-        -------
-        ndarray of float32, shape (len(prompts), D)
-
-        Raises
-        ------
-        TypeError, ValueError
-            As :meth:`embed_text`.
-        """
+        """A vector (D,) of length one for each class, from its prompt or its prompts."""
         if isinstance(prompts, str) or not isinstance(prompts, Sequence | np.ndarray):
             raise TypeError(f"prompts must be a list of texts, got {type(prompts).__name__}.")
         groups = [[p] if isinstance(p, str) else p for p in prompts]
@@ -105,23 +71,9 @@ class ImageTextEmbedder(Embedder):
         return normalize(np.add.reduceat(vectors, start, axis=0))
 
     def retrieve(self, queries, gallery, k: int = 5) -> np.ndarray:
-        """What of the gallery is nearest to each query, by cosine.
+        """Of the gallery the positions (N, k) nearest to each query by cosine, best first.
 
-        Parameters
-        ----------
-        queries, gallery : images (N, C, H, W), or sequences of str
-            Each either of the two.
-        k : int
-
-        Returns
-        -------
-        ndarray of int64, shape (len(queries), k)
-            Positions in the gallery, best first.
-
-        Raises
-        ------
-        ValueError
-            For a `k` larger than the gallery.
+        Queries and gallery are images (N, C, H, W) or lists of texts, each either of the two.
         """
         check_positive(k, "k")
         return top_k(self._either(queries, "queries"), self._either(gallery, "gallery"), k)

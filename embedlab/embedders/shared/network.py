@@ -102,28 +102,14 @@ class NetworkEmbedder(Embedder):
 
 
 class LabelledNetwork(NetworkEmbedder):
-    """One that is taught to name the classes.
+    """One that is taught to name the classes; `classes_` are their labels, by output unit.
 
     A subclass writes ``_logits(X)``, images (N, C, 32, 32) to (N, classes).
-
-    Attributes
-    ----------
-    classes_ : ndarray
-        Labels in the order of the output units.
     """
 
     supervision = "labels"
 
     def predict(self, X) -> np.ndarray:
-        """The class of each image, by the network's own output layer.
-
-        Parameters
-        ----------
-        X : array-like of float, shape (N, C, 32, 32)
-
-        Returns
-        -------
-        ndarray, shape (N,)
-        """
+        """The class (N,) of each image (N, C, 32, 32), by the network's own output layer."""
         best = self._logits(X).argmax(axis=1)
         return self.classes_[best]

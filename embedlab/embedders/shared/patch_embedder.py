@@ -92,16 +92,9 @@ class PatchEmbedder(NetworkEmbedder):
         return in_batches(encoder, read, X, batch_size=256)
 
     def attention(self, X) -> np.ndarray:
-        """How much each token takes from each other, in each layer and head.
+        """How much each token takes from each other, (N, layers, num_heads, tokens, tokens).
 
-        Parameters
-        ----------
-        X : array-like of float, shape (N, C, 32, 32)
-
-        Returns
-        -------
-        ndarray of float32, shape (N, layers, num_heads, tokens, tokens)
-            Rows, the tokens that look, sum to one; CLS first.
+        Of images (N, C, 32, 32); float32. Rows, the tokens that look, sum to one; CLS first.
         """
         X, encoder = self._like_fitted(X), self.network_["encoder"]
 

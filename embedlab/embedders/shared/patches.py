@@ -23,18 +23,7 @@ def to_patches(x: torch.Tensor, patch_size: int) -> torch.Tensor:
 
 
 def from_patches(patches: torch.Tensor, patch_size: int) -> torch.Tensor:
-    """Put a square image together again: the inverse of :func:`to_patches`.
-
-    Parameters
-    ----------
-    patches : torch.Tensor, shape (N, T, C * patch_size ** 2)
-        T is a square number.
-    patch_size : int
-
-    Returns
-    -------
-    torch.Tensor, shape (N, C, H, H)
-    """
+    """Patches (N, T, C * patch_size ** 2) to square images: the inverse of :func:`to_patches`."""
     n, t, _ = patches.shape
     side = round(t**0.5)
     x = patches.reshape(n, side, side, -1, patch_size, patch_size)
@@ -42,21 +31,10 @@ def from_patches(patches: torch.Tensor, patch_size: int) -> torch.Tensor:
 
 
 def sincos_positions(side: int, embed_dim: int) -> torch.Tensor:
-    """Positions as sines and cosines: half of the numbers tell the row, half the column.
+    """Positions (side ** 2, embed_dim) as sines and cosines: half tell the row, half the column.
 
-    Parameters
-    ----------
-    side : int
-        Patches along a side.
-    embed_dim : int
-        A multiple of 4.
+    There are `side` patches along a side; `embed_dim` is a multiple of 4.
 
-    Returns
-    -------
-    torch.Tensor, shape (side ** 2, embed_dim)
-
-    References
-    ----------
     Vaswani et al. (2017), Attention is all you need; here with wavelengths that suit a short side.
     """
     frequency = 1 / 100 ** (torch.arange(embed_dim // 4) / (embed_dim // 4))
