@@ -11,7 +11,8 @@ from sklearn.base import clone
 from embedlab.data.download import DataUnavailable
 from embedlab.data.scenes import compose, load_scenes
 from embedlab.embedders import CLIP
-from embedlab.lessons.lesson_06b import checkpoint, drawing
+from embedlab.embedders.shared import network
+from embedlab.lessons.lesson_06b import checkpoint
 from embedlab.lessons.lesson_06b.checkpoint import load_drawing, save_drawing
 from embedlab.lessons.lesson_06b.drawing import Painter, Prior
 from embedlab.lessons.lesson_06b.experiments import (
@@ -304,7 +305,7 @@ def test_bad_questions_are_named(painter, prior):
 def test_the_order_and_the_noise_come_from_the_seed_too(monkeypatch):
     """Not only the first weights, which alone make two seeds differ."""
     seen = []
-    monkeypatch.setattr(drawing, "train", lambda *args, seed, **kwargs: seen.append(seed) or [0.0])
+    monkeypatch.setattr(network, "train", lambda *args, seed, **kwargs: seen.append(seed) or [0.0])
     Prior(seed=5).fit(VECTORS, VECTORS)
     assert seen == [5]
 
@@ -315,7 +316,7 @@ def test_an_interrupted_refit_looks_unfitted(painter, monkeypatch):
     def stop(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(drawing, "train", stop)
+    monkeypatch.setattr(network, "train", stop)
     with pytest.raises(KeyboardInterrupt):
         again.fit(VECTORS, IMAGES)
     with pytest.raises(ValueError, match="not fitted"):

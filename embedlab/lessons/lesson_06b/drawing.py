@@ -15,10 +15,11 @@ from torch import nn
 from embedlab.data.checks import check_images, check_positive, check_range, check_side, check_unit
 from embedlab.data.images import as_tensor
 from embedlab.embedders.base import forget
+from embedlab.embedders.shared.network import NetworkEmbedder
 from embedlab.lessons.lesson_06b.flow import flow_loss, sample
 from embedlab.search.exact import normalize
 from embedlab.training.device import pick_device
-from embedlab.training.loop import in_batches, seeded, train
+from embedlab.training.loop import in_batches, seeded
 
 WAVES = 32  # numbers that tell a network the time
 PATCH = 4  # side of the squares that the painter sees as one
@@ -138,6 +139,8 @@ class _Flow(BaseEstimator):
     weight_decay: float = 0.01
     seed: int = 0
 
+    _train = NetworkEmbedder._train  # by these fields, which are the same there
+
     def _check(self) -> None:
         for name in ("width", "epochs", "batch_size"):
             check_positive(getattr(self, name), name)
@@ -153,19 +156,7 @@ class _Flow(BaseEstimator):
         def loss(network, index, generator):
             return flow_loss(network, x[index], condition[index], generator)
 
-        self.loss_curve_ = train(
-            network,
-            loss,
-            len(made),
-            epochs=self.epochs,
-            batch_size=min(self.batch_size, len(made)),
-            lr=self.lr,
-            weight_decay=self.weight_decay,
-            seed=self.seed,
-            device=device,
-            label=f"{type(self).__name__} seed {self.seed}",
-        )
-        self.network_ = network
+        self._train(network, loss, len(made), self.epochs)
 
     def _make(self, vectors, shape, guidance, steps, seed) -> np.ndarray:
         """What flows out of noise for each vector, (N, *shape)."""
