@@ -12,28 +12,21 @@ from typing import TYPE_CHECKING
 from embedlab.settings import use_reference_arithmetic, wanted_dataset
 
 if TYPE_CHECKING:
-    import torch
-
     from embedlab.data.images import Images
-    from embedlab.training.device import Budget
 
 
 @dataclass(frozen=True)
 class Lesson:
-    """Where a lesson runs and on what."""
+    """What a lesson runs on."""
 
-    device: "torch.device"
     dataset: str  # EMBEDLAB_DATASET, or the lesson's own
-    budget: "Budget"
-    threads: int
+    limit: tuple[int, int, int] | None  # this machine's, for a downloaded set or a folder
 
     def images(self) -> "Images":
         """The lesson's image set, within the budget."""
         from embedlab.data.load import EMBEDDED, load_images
 
-        return load_images(
-            self.dataset, limit=None if self.dataset in EMBEDDED else self.budget.limit
-        )
+        return load_images(self.dataset, None if self.dataset in EMBEDDED else self.limit)
 
 
 def begin(dataset: str = "digits") -> Lesson:
@@ -59,7 +52,8 @@ def begin(dataset: str = "digits") -> Lesson:
 
     threads, device, other = set_threads(), pick_device(), wanted_dataset()
     Verdict.news_on = other if other != dataset else ""
-    lesson = Lesson(device, other or dataset, pick_budget(device), threads)
+    budget = pick_budget(device)
+    lesson = Lesson(other or dataset, budget.limit)
     whose = "the book's own" if device.type == "cpu" and not differing() else "not the book's"
     use_style()
     logging.getLogger("transformers").setLevel(logging.ERROR)
@@ -69,6 +63,6 @@ def begin(dataset: str = "digits") -> Lesson:
     plural = "" if threads == 1 else "s"
     print(
         f"device {device}, {threads} thread{plural} | {whose} arithmetic | "
-        f"data {lesson.dataset} | {lesson.budget.name} budget"
+        f"data {lesson.dataset} | {budget.name} budget"
     )
     return lesson
