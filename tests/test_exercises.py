@@ -29,9 +29,16 @@ def arrays(value) -> list[np.ndarray]:
     return [value] if isinstance(value, np.ndarray) else []
 
 
+def stub_source(e: Exercise) -> str:
+    """What the learner starts from: the task, which returns ``...``."""
+    source = inspect.getsource(e.solution)
+    task = ast.parse(source).body[0].body[0].end_lineno
+    return "\n".join([*source.splitlines()[:task], "    return ..."])
+
+
 def stub(e: Exercise):
     page = {}
-    exec(e.stub_source(), page)
+    exec(stub_source(e), page)
     return page[e.solution.__name__]
 
 
@@ -180,8 +187,6 @@ def test_where_an_answer_differs_is_told_in_short():
 def test_unknown_names_are_refused():
     with pytest.raises(ValueError, match="00-search"):
         exercise("00-serach")
-    with pytest.raises(ValueError, match="number"):
-        exercise("00-search").hint(4)
 
 
 @pytest.mark.parametrize("path", lessons(), ids=lambda p: p.stem)
@@ -196,7 +201,7 @@ def test_each_lesson_shows_its_exercises_as_their_stubs(path):
             for i, c in enumerate(cells)
             if f'exercise("{e.name}").check({e.solution.__name__})' in c
         ]
-        assert e.stub_source() in cells[i]
+        assert stub_source(e) in cells[i]
         assert f'exercise("{e.name}").help()' in cells[i]
         imported = {
             (a.asname or a.name)

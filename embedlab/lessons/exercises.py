@@ -5,7 +5,6 @@ really give, each with what they must be told. An answer is judged by what it gi
 it is written, and a sentence is said only to who gives what its row gives.
 """
 
-import ast
 import inspect
 import re
 import warnings
@@ -67,12 +66,6 @@ class Exercise:
     def arguments(self) -> list[str]:
         """Names of the function's arguments."""
         return list(inspect.signature(self.solution).parameters)
-
-    def stub_source(self) -> str:
-        """What the learner starts from: the task, which returns ``...``."""
-        source = inspect.getsource(self.solution)
-        task = ast.parse(source).body[0].body[0].end_lineno
-        return "\n".join([*source.splitlines()[:task], "    return ..."])
 
     def looks(self, answer: Callable) -> list:
         """What an answer shows for each input: words and numbers, or the exception it stops with.
@@ -137,16 +130,10 @@ class Exercise:
         else:
             print(f"Not yet. {said}")
 
-    def hint(self, number: int = 1) -> None:
-        """Show hint 1, 2 or 3, folded."""
-        if number not in (1, 2, 3):
-            raise ValueError(f"number={number!r} must be 1, 2 or 3.")
-        display(collapsed(f"Hint {number} of 3", self.hints[number - 1]))
-
     def help(self) -> None:
         """Show the three hints and the solution, each folded."""
-        for number in (1, 2, 3):
-            self.hint(number)
+        for number, hint in enumerate(self.hints, 1):
+            display(collapsed(f"Hint {number} of 3", hint))
         display(collapsed("Solution", inspect.getsource(self.solution)))
 
 
@@ -253,7 +240,7 @@ def exercise(name: str) -> Exercise:
     -------
     Exercise
         ``check(answer)`` says whether a function solves it and, if not, what is wrong;
-        ``hint(1)`` to ``hint(3)`` and ``help()`` show hints and the solution.
+        ``help()`` shows three hints and the solution.
 
     Raises
     ------
