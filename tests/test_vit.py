@@ -105,17 +105,11 @@ def test_what_can_be_read_from_it(kind, fitted, few):
     assert embedder.global_pool == "mean"
     encoder = embedder.network_["encoder"]
     with torch.inference_mode():
-        last = encoder.norm(torch.from_numpy(embedder.tokens(x, layer=3))).numpy()
-        patches = encoder.embed(torch.from_numpy(x)).numpy()
+        patches = encoder.embed(torch.from_numpy(x))
+        layers = encoder.layers(encoder.place(patches))[0]
+        last, placed = encoder.norm(layers[3]).numpy(), (layers[0][:, 1:] - patches).numpy()
     np.testing.assert_allclose(last, tokens, atol=1e-5)
-    placed = embedder.tokens(x, layer=0)[:, 1:] - patches
     np.testing.assert_allclose(placed, np.broadcast_to(placed[:1], placed.shape), atol=1e-5)
-
-
-def test_a_layer_that_is_not_there(fitted, few):
-    for layer in (-1, 4, 1.5, 2.0, True, "last"):
-        with pytest.raises(ValueError, match=r"layer=.* from 0 to 3"):
-            fitted(ViT).tokens(few.test.x, layer=layer)
 
 
 def test_the_same_seed_starts_from_the_same_encoder(few, monkeypatch):

@@ -66,30 +66,10 @@ class PatchEmbedder(NetworkEmbedder):
         encoder = self.network_["encoder"]
         return in_batches(encoder, lambda x: self._pooled(encoder(x)), X)
 
-    def tokens(self, X, layer: int | None = None) -> np.ndarray:
-        """The tokens of a layer.
-
-        Parameters
-        ----------
-        X : array-like of float, shape (N, C, 32, 32)
-        layer : int, optional
-            0: what enters the first block, positions added; k: what leaves the k-th block.
-            Default: what leaves the last one, normalised, which ``transform`` pools.
-
-        Returns
-        -------
-        ndarray of float32, shape (N, 1 + T, embed_dim)
-            CLS first.
-        """
+    def tokens(self, X) -> np.ndarray:
+        """The tokens (N, 1 + T, embed_dim) that ``transform`` pools, CLS first."""
         X, encoder = self._like_fitted(X), self.network_["encoder"]
-        depth = len(encoder.blocks)
-        whole = isinstance(layer, int | np.integer) and not isinstance(layer, bool)
-        if layer is not None and not (whole and 0 <= layer <= depth):
-            raise ValueError(f"layer={layer!r} must be None or a whole number from 0 to {depth}.")
-        read = encoder
-        if layer is not None:
-            read = lambda x: encoder.layers(encoder.place(encoder.embed(x)))[0][layer]  # noqa: E731
-        return in_batches(encoder, read, X, batch_size=256)
+        return in_batches(encoder, encoder, X, batch_size=256)
 
     def attention(self, X) -> np.ndarray:
         """How much each token takes from each other, (N, layers, num_heads, tokens, tokens).
