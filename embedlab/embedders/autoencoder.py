@@ -36,18 +36,17 @@ def deconv(n_in: int, n_out: int) -> nn.Sequential:
 class Decoder(nn.Sequential):
     """From vectors (N, n_components) back to images: the encoder's layers in reverse.
 
-    What comes out are logits, (N, channels, 32, 32): a sigmoid makes pixels. `width` maps come
-    before the last convolution, twice and four times as many before that.
+    What comes out are logits, (N, channels, 32, 32): a sigmoid makes pixels.
     """
 
-    def __init__(self, n_components: int, channels: int, width: int = 16):
+    def __init__(self, n_components: int, channels: int):
         super().__init__(
             full(n_components, 256),
-            full(256, 64 * width),
-            nn.Unflatten(1, (4 * width, 4, 4)),
-            deconv(4 * width, 2 * width),  # (N, 2 width, 8, 8)
-            deconv(2 * width, width),  # (N, width, 16, 16)
-            nn.ConvTranspose2d(width, channels, 4, stride=2, padding=1),
+            full(256, 1024),
+            nn.Unflatten(1, (64, 4, 4)),
+            deconv(64, 32),  # (N, 32, 8, 8)
+            deconv(32, 16),  # (N, 16, 16, 16)
+            nn.ConvTranspose2d(16, channels, 4, stride=2, padding=1),
         )
 
 
