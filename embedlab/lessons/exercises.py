@@ -43,6 +43,11 @@ def with_gradients(out, *args) -> dict:
     return {"it gives": out, "its backward() gives": flows}
 
 
+def randn(*shape: int, seed: int = 0) -> torch.Tensor:
+    """Normal numbers, the same each time, for inputs."""
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
 def no_gradient(solution: Callable) -> tuple[str, Callable]:
     """The row of `answers` for a loss through which nothing flows back."""
     said = "The number is right, but no gradient flows back: stay with torch, detach nothing."

@@ -2,12 +2,7 @@
 
 import torch
 
-from embedlab.lessons.exercises import Exercise
-
-
-def _normal(*shape: int) -> torch.Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(0))
-
+from embedlab.lessons.exercises import Exercise, randn
 
 # --- patches ------------------------------------------------------------------------------------
 
@@ -81,7 +76,7 @@ def attend(query, key, value):
 one_head = Exercise(
     name="05-attention",
     solution=attend,
-    inputs=lambda: [(*_normal(3, 6, 4),), (*_normal(3, 5, 9),)],
+    inputs=lambda: [(*randn(3, 6, 4),), (*randn(3, 5, 9),)],
     answers=(
         (
             "The scores are not scaled: divide them by the square root of D.",
@@ -137,8 +132,8 @@ through_the_layers = Exercise(
     name="05-rollout",
     solution=rollout,
     inputs=lambda: [
-        (_normal(3, 2, 5, 5).mul(2).softmax(dim=3),),
-        (_normal(2, 4, 7, 7).softmax(dim=3),),
+        (randn(3, 2, 5, 5).mul(2).softmax(dim=3),),
+        (randn(2, 4, 7, 7).softmax(dim=3),),
     ],
     answers=(
         (

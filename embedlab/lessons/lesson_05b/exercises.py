@@ -1,13 +1,6 @@
 """Exercises of lesson 05b: hide tokens, a loss on what is hidden, and a teacher that follows."""
 
-import torch
-
-from embedlab.lessons.exercises import Exercise, no_gradient, with_gradients
-
-
-def _random(*shape: int, seed: int = 0) -> torch.Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
-
+from embedlab.lessons.exercises import Exercise, no_gradient, randn, with_gradients
 
 # --- hiding -------------------------------------------------------------------------------------
 
@@ -24,7 +17,7 @@ def keep_some(tokens, noise, n_seen):
 hide = Exercise(
     name="05b-hide",
     solution=keep_some,
-    inputs=lambda: [(_random(n, 7, 3), _random(n, 7, seed=1), k) for n, k in ((8, 3), (9, 5))],
+    inputs=lambda: [(randn(n, 7, 3), randn(n, 7, seed=1), k) for n, k in ((8, 3), (9, 5))],
     answers=(
         (
             "Every image keeps the same places: each has its own row of noise.",
@@ -77,8 +70,8 @@ def hidden_error(guess, target, hidden):
 
 
 def _guesses(n, seed):
-    hidden = _random(n, 6, seed=seed + 2) < 0.3
-    return _random(n, 6, 4, seed=seed).requires_grad_(), _random(n, 6, 4, seed=seed + 1), hidden
+    hidden = randn(n, 6, seed=seed + 2) < 0.3
+    return randn(n, 6, 4, seed=seed).requires_grad_(), randn(n, 6, 4, seed=seed + 1), hidden
 
 
 hidden_loss = Exercise(
@@ -145,8 +138,8 @@ def _each(formula):
 
 def _weights(*shapes):
     """Weights of a teacher, and of a student that is being trained."""
-    teacher = [_random(*shape, seed=0) for shape in shapes]
-    return teacher, [_random(*shape, seed=1).requires_grad_() for shape in shapes]
+    teacher = [randn(*shape, seed=0) for shape in shapes]
+    return teacher, [randn(*shape, seed=1).requires_grad_() for shape in shapes]
 
 
 moving_teacher = Exercise(

@@ -3,7 +3,7 @@
 import torch
 import torch.nn.functional as F
 
-from embedlab.lessons.exercises import Exercise, no_gradient, with_gradients
+from embedlab.lessons.exercises import Exercise, no_gradient, randn, with_gradients
 
 
 def _generator(seed: int) -> torch.Generator:
@@ -48,7 +48,7 @@ def _with(right=lambda c: F.normalize(_copies(c), p=1), times=torch.mul, ways=(0
 
 
 def _pairs(scale, captions):
-    image, text = _unit(torch.randn(2, len(captions), 8, generator=_generator(0))).requires_grad_()
+    image, text = _unit(randn(2, len(captions), 8)).requires_grad_()
     return image, text, torch.tensor(scale, requires_grad=True), torch.tensor(captions)
 
 
@@ -158,7 +158,7 @@ def _hits(cosine, same, k):
 
 def _gallery(seed, size, k):
     """Cosines where a query's partner, at its own number, is a bit nearer than others."""
-    cosine = torch.randn(size, size, generator=_generator(seed)) + 0.5 * torch.eye(size)
+    cosine = randn(size, size, seed=seed) + 0.5 * torch.eye(size)
     caption = torch.randint(0, size // 3, (size,), generator=_generator(seed))
     return cosine.tanh(), _copies(caption).bool(), k
 

@@ -3,12 +3,7 @@
 import numpy as np
 import torch
 
-from embedlab.lessons.exercises import Exercise
-
-
-def _normal(*shape: int, seed: int = 0) -> torch.Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
-
+from embedlab.lessons.exercises import Exercise, randn
 
 # --- the way ------------------------------------------------------------------------------------
 
@@ -24,7 +19,7 @@ def on_the_way(x, noise, t):
 
 def _under_way(n, *shape):
     t = torch.linspace(0.2, 0.9, n)
-    return (*_normal(2, n, *shape, seed=n), t)
+    return (*randn(2, n, *shape, seed=n), t)
 
 
 way = Exercise(
@@ -144,7 +139,7 @@ def _midpoint(velocity, x, steps):
 follow = Exercise(
     name="06b-follow",
     solution=follow_velocity,
-    inputs=lambda: [(_velocity, _normal(3, 2, seed=n), n) for n in (5, 9, 10)],
+    inputs=lambda: [(_velocity, randn(3, 2, seed=n), n) for n in (5, 9, 10)],
     answers=(
         ("Each step goes the whole way: divide the velocity by steps.", _with(length=lambda n: 1)),
         ("The velocity points from noise to picture: add it.", _with(length=lambda n: -1 / n)),
