@@ -115,12 +115,8 @@ class Data2Vec(PatchEmbedder):
         and what comes of it to the same over the features of a patch.
     beta : float
         Errors below it count squared, those above it linearly.
-    patch_size, embed_dim, depth, num_heads : int
-        As in :class:`embedlab.embedders.ViT`.
-    global_pool : str
-        ``"mean"`` or ``"cls"``, as in :class:`embedlab.embedders.MAE`.
-    augment : bool or sequence of views
-        As in :class:`embedlab.embedders.ViT`.
+    patch_size, embed_dim, depth, num_heads, global_pool, pos_embed, augment
+        As in :class:`embedlab.embedders.MAE`.
     epochs : int, optional
         Default: 70, fewer where there are many images: about 110,000 are seen in all.
     **kwargs

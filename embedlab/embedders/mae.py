@@ -30,12 +30,10 @@ class MAE(PatchEmbedder):
     ----------
     mask_ratio : float
         Share of the patches that is hidden, at random; at least one is and one is not.
-    patch_size, embed_dim, depth, num_heads : int
-        As in :class:`embedlab.embedders.ViT`.
     global_pool : str
         What ``transform`` gives of a whole image: the ``"mean"`` of its patches' tokens, or the
         ``"cls"`` token.
-    augment : bool or sequence of views
+    patch_size, embed_dim, depth, num_heads, pos_embed, augment
         As in :class:`embedlab.embedders.ViT`.
     epochs : int, optional
         Default: 70, fewer where there are many images: about 110,000 are seen in all.

@@ -54,15 +54,9 @@ class Triplet(Contrastive):
     margin : float
         Above 0 and at most 4: by how much the negative is to be farther away, in squared distance
         on the unit sphere.
-    views : sequence of views, optional
-        As in :class:`SimCLR`.
-    layer : str
-        ``"encoder"`` or ``"projection"``.
-    embed_dim : int
-        Length of the encoder's vectors.
     projection_dim : int, optional
         Length of a projection head's vectors. Default: no head, the loss sees the embedding.
-    **kwargs
+    views, layer, embed_dim, **kwargs
         As in :class:`SimCLR`.
 
     Attributes
