@@ -35,8 +35,8 @@ MUTANTS = (
         "an untrained painter passed off as trained",
         ("06b",),
         "embedlab/lessons/lesson_06b/drawing.py",
-        "lr=self.lr,",
-        "lr=1e-9,",
+        "self._train(network, loss, len(made), self.epochs)",
+        "self.lr = 1e-9\n        self._train(network, loss, len(made), self.epochs)",
     ),
     Mutant(
         "a judge taught with the writers it is tested on",
