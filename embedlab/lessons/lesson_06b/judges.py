@@ -12,6 +12,7 @@ from embedlab.data.scenes import compose
 from embedlab.embedders.shared.conv import ConvEncoder
 from embedlab.measure.intervals import Measure
 from embedlab.training.augment import Affine
+from embedlab.training.device import pick_device
 from embedlab.training.draws import Dropout
 from embedlab.training.loop import in_batches, seeded, train
 
@@ -59,7 +60,8 @@ def train_classifier(
             Dropout(0.3),
             nn.Linear(128, int(answer.max()) + 1),
         )
-    x, y, view = as_tensor(known.x), as_tensor(answer), Affine()
+    device, view = pick_device(), Affine()
+    x, y = as_tensor(known.x).to(device), as_tensor(answer).to(device)
 
     def loss(network, index, generator):
         return F.cross_entropy(network(view(x[index], generator)), y[index])
@@ -73,6 +75,7 @@ def train_classifier(
         lr=3e-3,
         weight_decay=0.05,
         seed=0,
+        device=device,
         fast=False,
         label=f"classifier of {kind}",
     )
