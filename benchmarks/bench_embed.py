@@ -47,7 +47,7 @@ def make_pictures(folder: Path, n: int) -> list[Path]:
     rng = np.random.default_rng(0)
     contents = []
     for i in range(min(n, 200)):
-        whole = Image.fromarray(getattr(data, NAMES[i % len(NAMES)]())).convert("RGB")
+        whole = Image.fromarray(getattr(data, NAMES[i % len(NAMES)])()).convert("RGB")
         side = rng.integers(200, min(whole.size))
         left, top = (rng.integers(0, size - side) for size in whole.size)
         crop = whole.crop((left, top, left + side, top + side)).resize((256, 256))
