@@ -59,7 +59,8 @@ def test_every_experiments_results_are_committed():
 @pytest.mark.parametrize("path", sorted(module.RESULTS.glob("*/*.json")), ids=lambda p: p.stem)
 def test_stored_files_name_their_command_and_versions(path):
     content = json.loads(path.read_text(encoding="utf-8"))
-    assert content["command"] == f"embedlab evidence {path.stem} --dataset {path.parent.name}"
+    command = f"embedlab evidence {path.stem} --dataset {path.parent.name}"
+    assert content["command"].replace("folder:", "") == command
     assert content["dataset"] == path.parent.name
     assert set(content["versions"]) == set(module.VERSIONED)
     assert content["device"]
