@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from embedlab import cli
 from embedlab.data.labels import pair_flip_noise, shuffled, symmetric_noise
@@ -67,6 +68,20 @@ def test_stored_files_name_their_command_and_versions(path):
     assert content["seconds"] > 0
     experiment = experiments()[path.stem]
     assert {row["seeds"] for row in content["rows"]} == {len(experiment.seeds)}
+
+
+def test_results_of_a_folder_do_not_say_where_it_lies(results, tmp_path, rng):
+    for name in ("day", "night"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for i in range(25):
+            picture = Image.fromarray(rng.integers(0, 255, (32, 32, 3), np.uint8))
+            picture.save(tmp_path / "photos" / name / f"{i}.png")
+    path = module.run("toy", f"folder:{tmp_path / 'photos'}", jobs=1)
+    assert path == results / "photos" / "toy.json"
+    assert str(tmp_path) not in path.read_text()
+    content = json.loads(path.read_text())
+    assert content["command"] == "embedlab evidence toy --dataset folder:photos"
+    assert {row["dataset"] for row in content["rows"]} == {"photos"}
 
 
 def test_only_some_conditions_keep_the_other_rows(results):
