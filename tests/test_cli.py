@@ -17,8 +17,8 @@ from embedlab.data import download as sources
 
 runner = CliRunner()
 COMMANDS = (
-    "start doctor course fetch evidence checkpoint scoreboard test lab refresh calibrate mutants "
-    "anywhere"
+    "start doctor course fetch embed similar evidence checkpoint scoreboard test lab refresh "
+    "calibrate mutants anywhere"
 ).split()
 
 

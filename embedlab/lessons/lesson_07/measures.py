@@ -172,11 +172,9 @@ def heeded_and_missed(
 def what_tells_missed(embedder: TextEmbedder) -> tuple[Measure, Measure]:
     """Rank correlation of what is missed with what is heeded, and with the length of the words.
 
-    Over the first sentence of each sense of the homonyms; other sentences are the chance.
+    Over a sentence of each homonym; other sentences are the chance.
     """
-    rows = [
-        (word, sentences[0]) for word, senses in HOMONYMS.items() for sentences in senses.values()
-    ]
+    rows = [(word, next(iter(senses.values()))[0]) for word, senses in HOMONYMS.items()]
     ranks = [
         [spearmanr(by, missed).statistic for by in (heeded, [len(other) for other in others])]
         for others, heeded, missed in heeded_and_missed(embedder, *zip(*rows, strict=True))

@@ -1,4 +1,4 @@
-"""A text that every installation has: what the libraries for numbers say about themselves."""
+"""A text that every installation has: what scikit-learn and SciPy say about themselves."""
 
 import ast
 import hashlib
@@ -12,7 +12,7 @@ from typing import Self
 
 import numpy as np
 
-PACKAGES = ("sklearn", "scipy", "numpy")
+PACKAGES = ("sklearn", "scipy")
 # Tests are no documentation; the others are copies of other packages, or differ between systems.
 LEFT_OUT = {"tests", "externals", "_distributor_init.py", "__config__.py", "version.py"}
 MASK, RARE = 0, 1  # the numbers of two words that are none
