@@ -149,7 +149,7 @@ def run(
         **setting,
         "seconds": round(stored["seconds"] + seconds, 1),
         "rows": [
-            {**row, "dataset": called}
+            {**row, "dataset": called if row["dataset"] == dataset else row["dataset"]}
             for row in ({row["name"]: row for row in stored["rows"]} | rows).values()
         ],
     }

@@ -175,7 +175,9 @@ def stored_rows(dataset: str = "digits", name: str = "scoreboard") -> dict[str, 
     content = json.loads(path.read_text(encoding="utf-8"))
     # Of the CPU: what a GPU has measured, no CPU gives to the last digit.
     arithmetic = content.get("fingerprint", "") if content.get("device") == "cpu" else ""
-    entries = [{**entry, "dataset": dataset} for entry in content["rows"]]  # a folder by its path
+    # A folder by its path here; a row may be of another set, such as digits split by a shuffle.
+    here = {"dataset": dataset} if dataset.startswith("folder:") else {}
+    entries = [{**entry, **here} for entry in content["rows"]]
     return {entry["name"]: Row.from_dict(entry, arithmetic) for entry in entries}
 
 
