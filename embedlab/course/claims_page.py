@@ -31,7 +31,6 @@ STATEMENTS = {
     "C18": "CLIP asks for much data and careful settings.",
     "C19": "Counting and arithmetic stay hard for an image's embedding.",
     "C20": "Pictures can be drawn from CLIP's vectors.",
-    "C22": "A text model gives a vector for each token, and the context changes it.",
     "C24": "Embeddings can be the input of another model.",
     "C25": "Contrastive and triplet losses train the embedding itself: no layer has to come off.",
 }

@@ -1,1 +1,0 @@
-"""What only lesson 07 uses."""
